@@ -14,9 +14,9 @@ from typing import Any, Literal
 from ..core import Tensor
 from ..nn.module import Module
 from ..spec import Array
+from .closing import LARGE, closed
 from .dot import DotWriter
 from .drawing import write_layout
-from .fold import LARGE, closed
 from .labels import alike, constants_of, full_name, option_words, shape_of, span
 from .options import Unroll, drawn_picture
 from .picture import Picture, Vertex

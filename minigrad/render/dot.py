@@ -153,10 +153,9 @@ def to_dot(
             names of frames stay open, while all other modules are closed.
         collapse: modules and names of frames to draw as one box each.
         depth: draw each module at this depth as one box with its number of operations and parameters, and with the sum
-            of their times and bytes. 1 shows the whole
-            network as one box, 2 each of its parts, and None opens everything. 'auto' leaves about 30 boxes, and skip
-            connections, if there are more than 60 operations. It closes nothing if you ask for steps, expand,
-            gradients, times, norms or residuals.
+            of their times and bytes. 1 shows the whole network as one box, 2 each of its parts, and None opens
+            everything. 'auto' leaves about 30 boxes, and skip connections, if there are more than 60 operations. It
+            closes nothing if you ask for steps, expand, gradients, times, norms or residuals.
 
     Raises:
         ValueError: if
@@ -366,7 +365,7 @@ class DotWriter:
         ends = ["none" if number is None else text(number) for number in (numbers[0], numbers[-1])]
         colours = strip_colours(scale, vertex, by_time=self.heat is None)
         cells, width = _cells(colours), len(colours)
-        lines = [*"\n".join(label).split("\n"), f"{ends[0]} … {ends[1]}"]
+        lines = _drawable([*label, f"{ends[0]} … {ends[1]}"])
         rows = [f'<td colspan="{width}">{html.escape(line)}</td>' for line in lines]
         return f"<{_table([*rows[:-1], cells, rows[-1]])}>"
 
@@ -587,13 +586,16 @@ def quoted(*texts: str, left: bool = False) -> str:
     >>> print(quoted('say "hi"'), quoted("a\n", left=True))
     "say \"hi\"" "a\l"
     """
-    lines = []
-    for line in "\n".join(texts).split("\n"):
-        line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
-        line = "".join("\N{REPLACEMENT CHARACTER}" if _is_broken(c) else c for c in line)
-        line = line.replace("\\", "\\\\").replace('"', '\\"')
-        lines.append(re.sub(r"&(?=#?\w+;)", "&amp;", line))  # an entity that a layout program would decode
+    lines = [line.replace("\\", "\\\\").replace('"', '\\"') for line in _drawable(texts)]
+    lines = [re.sub(r"&(?=#?\w+;)", "&amp;", line) for line in lines]  # an entity that a layout program would decode
     return '"' + ("\\l" if left else "\\n").join(lines) + '"'
+
+
+def _drawable(texts: Iterable[str]) -> list[str]:
+    """Return the lines of texts, cut if they are long, without letters that a drawing cannot hold."""
+    lines = "\n".join(texts).split("\n")
+    lines = [line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…" for line in lines]
+    return ["".join("\N{REPLACEMENT CHARACTER}" if _is_broken(c) else c for c in line) for line in lines]
 
 
 def _is_broken(letter: str) -> bool:

@@ -29,6 +29,7 @@ from ..trees import leaves
 from .dot import FEEDBACK, INK, to_dot
 from .heat import gradient_norm, value_norm
 from .labels import constants_of, leaf_names, option_span, output_name, shape_of, to_be_named, with_name
+from .nodes import names_in
 from .options import Depth, Unroll, checked_names, drawn_picture
 from .scopes import Scope, call_scopes
 
@@ -367,9 +368,8 @@ def _svg_of_tensor(self: Tensor) -> str | None:
     """Return a tensor's graph as SVG while :func:`minigrad.render.notebook` is on."""
     if _options is None or self.node is None or isinstance(self.node, Leaf):
         return None
-    nodes = set(graph_of([self.node]).nodes)
     known = checked_names(_options.get("names"))
-    names = {name: x for name, x in known.items() if not isinstance(x, Tensor) or x.node in nodes}
+    names = {name: known[name] for name in names_in(graph_of([self.node]).nodes, known)}
     return lay_out(to_dot(self, **_options | {"names": names}), "svg").decode()
 
 

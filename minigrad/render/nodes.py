@@ -6,7 +6,7 @@ which tells calls of one module from calls of another; all of them become frames
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 from weakref import ref
 
@@ -19,7 +19,7 @@ from ..spec import Array
 from .labels import default_name, free_names
 from .picture import Edge, Output, Path, Picture, Vertex
 
-__all__ = ["executed", "picture_of"]
+__all__ = ["executed", "names_in", "picture_of"]
 
 
 _Source = tuple[Any, int]  # an output of a node, or a constant array, by the identity of its reference, and 0
@@ -45,7 +45,16 @@ def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor | Module | 
     used = dict.fromkeys(source for source, _ in sources if source in constants or source.primitive is None)
     leaves = [*used, *(node for node in order if node.primitive is None and node not in used)]
     serial = {source: i for i, source in enumerate([*leaves, *operations])}
-    known = _by_output(names, serial, strict)
+    present = names_in(order, names)
+    if strict and (missing := [name for name in names if name not in present]):
+        name = missing[0]
+        single = not isinstance(names[name], Module) and np.size(plain(names[name])) == 1
+        why = "no drawn tensor depends on it" + (", or it is a constant of one entry" if single else "")
+        raise ValueError(f"render: names: {name!r} is not in the graph: {why}")
+    known: dict[_Source, list[str]] = {}
+    for name, place in present.items():
+        if not isinstance(names[name], Module):
+            known.setdefault(place, []).append(name)
     frames = _Frames(operations, {name: x for name, x in names.items() if isinstance(x, Module)})
     vertices = []
     for leaf in leaves:
@@ -74,24 +83,19 @@ def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor | Module | 
     return Picture(vertices, outputs)
 
 
-def _by_output(names: Mapping[str, Any], sources: Container[Any], strict: bool) -> dict[_Source, list[str]]:
-    """Return the names of outputs of nodes and of constant arrays."""
-    known: dict[_Source, list[str]] = {}
+def names_in(nodes: Iterable[Node], names: Mapping[str, Tensor | Module | Array]) -> dict[str, _Source]:
+    """Return those names whose tensor, array or module is in a graph, and where; of a module its identity and 0."""
+    nodes = set(nodes)
+    others = {id(seen[0]) for node in nodes for seen in _constants(node).values()}
+    others |= {id(part.module) for node in nodes for part in node.scope if isinstance(part, ModuleCall)}
+    found: dict[str, _Source] = {}
     for name, value in names.items():
-        if isinstance(value, Module):
-            continue
-        node = value.node if isinstance(value, Tensor) else None
-        place = (id(ref(plain(value))), 0) if node is None else (node, value.index)
-        if place[0] in sources:
-            known.setdefault(place, []).append(name)
-        elif strict:
-            why = (
-                "it is a single number"
-                if np.size(plain(value)) == 1 and node is None
-                else "no drawn tensor depends on it"
-            )
-            raise ValueError(f"render: names: {name!r} is not in the graph: {why}")
-    return known
+        if isinstance(value, Tensor) and value.node is not None:
+            if value.node in nodes:
+                found[name] = value.node, value.index
+        elif (place := id(value) if isinstance(value, Module) else id(ref(plain(value)))) in others:
+            found[name] = place, 0
+    return found
 
 
 def _constants(node: Node) -> dict[int, Any]:

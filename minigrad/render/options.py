@@ -11,8 +11,9 @@ from ..core import Tensor
 from ..nn.module import Module
 from ..primitives import PRIMITIVES
 from ..spec import Array
+from .closing import closed, is_one_of, limited, readable_depth
 from .expansion import expanded, unrolled
-from .fold import closed, folded, is_one_of, limited, readable_depth
+from .fold import folded
 from .heat import mark_births
 from .labels import title_parts
 from .nodes import picture_of
@@ -78,8 +79,9 @@ def drawn_picture(
     if depth not in (None, "auto") and (type(depth) is not int or depth < 1):
         raise ValueError(f"render: depth must be an int of at least 1, 'auto' or None, not {depth!r}")
     expand, collapse = _listed(expand), _listed(collapse)
-    opened = [x for x in expand if not (isinstance(x, str) and x in _names_of_primitives())]
-    picture = whole_picture(tensors, unroll, names, [x for x in expand if x not in opened])
+    primitives = {primitive.name for primitive in PRIMITIVES.values()}
+    opened = [x for x in expand if not (isinstance(x, str) and x in primitives)]
+    picture = whole_picture(tensors, unroll, names, [x for x in expand if isinstance(x, str) and x in primitives])
     _check_frames("expand", opened, picture)
     _check_frames("collapse", collapse, picture)
     if opened or collapse:  # before folding, which merges the frames of several modules
@@ -170,8 +172,9 @@ def _listed(values: Any) -> list[Any]:
     return [values] if single else list(values)
 
 
-def _names_of_primitives() -> set[str]:
-    return {primitive.name for primitive in PRIMITIVES.values()}
+def _shown(value: Any) -> str:
+    """Return the repr of a value, or the class of one that has a long repr."""
+    return type(value).__name__ if isinstance(value, (Module, Tensor, np.ndarray)) else repr(value)
 
 
 def _check_frames(option: str, frames: Sequence[Any], picture: Picture) -> None:
@@ -180,18 +183,18 @@ def _check_frames(option: str, frames: Sequence[Any], picture: Picture) -> None:
     for frame in frames:
         if not isinstance(frame, (str, Module)):
             more = "names of primitives, " if option == "expand" else ""
-            raise TypeError(f"render: {option} must be {more}modules or names of frames, not {frame!r}")
+            raise TypeError(f"render: {option} must be {more}modules or names of frames, not {_shown(frame)}")
         if not any(is_one_of(title, [frame]) for title in titles):
-            known = sorted({title_parts(title)[0] for title in titles})
-            name = repr(frame) if isinstance(frame, str) else type(frame).__name__
-            raise ValueError(f"render: {option}: {name} is not a frame of the graph. These are: {', '.join(known)}")
+            known = ", ".join(sorted({title_parts(title)[0] for title in titles})) or "none"
+            raise ValueError(f"render: {option}: {_shown(frame)} is not a frame of the graph. Its frames are: {known}")
 
 
 def _with_references(expand: Iterable[Any]) -> frozenset[str]:
     """Return names of primitives; raise if one has no reference."""
     names = _listed(expand)
     if strange := [name for name in names if not isinstance(name, str)]:
-        raise TypeError(f"render: expand must be names of primitives, such as {{'lstm_step'}}, not {strange[0]!r}")
+        value = _shown(strange[0])
+        raise TypeError(f"render: expand must be names of primitives, such as {{'lstm_step'}}, not {value}")
     known = {primitive.name for primitive in PRIMITIVES.values() if primitive.reference is not None}
     if unknown := sorted(set(names) - known):
         raise ValueError(

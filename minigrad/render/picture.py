@@ -16,7 +16,8 @@ from ..primitives import Primitive
 from ..recording import Note, note_of
 from ..spec import Spec
 
-__all__ = ["STACK", "Edge", "Kind", "Output", "Path", "Picture", "Rewriting", "Vertex", "reordered", "shared_path"]
+__all__ = ["STACK", "Edge", "Kind", "Output", "Path", "Picture", "Rewriting", "Vertex", "parameters_of",
+           "reordered", "shared_path"]  # fmt: skip
 
 Kind = Literal["operation", "parameter", "buffer", "input", "omitted", "module"]
 Path = tuple[str, ...]  # names of scopes, outermost first
@@ -211,6 +212,12 @@ def reordered(picture: Picture, order: Iterable[int]) -> Picture:
     for number in order:
         new.keep(number)
     return new.finish()
+
+
+def parameters_of(vertices: Sequence[Vertex], number: int) -> set[Any]:
+    """Return the nodes of the parameters that a vertex uses."""
+    sources = (vertices[edge.source] for edge in vertices[number].inputs)
+    return {source.node for source in sources if source.kind == "parameter"} | vertices[number].parameters
 
 
 def shared_path(a: Path, b: Path) -> Path:

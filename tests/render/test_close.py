@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.render.fold import closed, folded, readable_depth
+from minigrad.render.closing import closed, readable_depth
+from minigrad.render.fold import folded
 from minigrad.render.options import drawn_picture
 from tests.render.graphs import deep, graphs, halves, leaf, recorded
 from tests.render.pictures import arranged, check, labels, operations, picture_of, whole

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.render.fold import find_repeats, folded, limited
+from minigrad.render.closing import limited
+from minigrad.render.fold import find_repeats, folded
 from tests.render.graphs import chain, graphs, leaf, loop
 from tests.render.pictures import arranged, check, labels, operations, picture_of, whole
 

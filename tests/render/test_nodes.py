@@ -80,8 +80,11 @@ def test_names_must_be_in_the_graph():
     for name, tensor in {"other": other, "later": x * x * x}.items():
         with pytest.raises(ValueError, match=f"names: '{name}' is not in the graph: no drawn tensor depends on it"):
             mg.render.to_text(x * x, names={name: tensor})
-    with pytest.raises(ValueError, match="names: 'c' is not in the graph: it is a single number"):
+    with pytest.raises(ValueError, match=r"names: 'c' is not in the graph: .*a constant of one entry"):
         mg.render.to_dot(x * 2.0, names={"c": mg.tensor(2.0)})
+    for value in (mg.nn.Tanh(), np.ones(2)):
+        with pytest.raises(ValueError, match=r"names: 'v' is not in the graph: no drawn tensor depends on it$"):
+            mg.render.to_dot(x * np.ones(2), names={"v": value})
 
 
 def test_drawing_needs_no_residuals():

@@ -53,3 +53,10 @@ def test_it_is_off_by_default_and_again():
     mg.render.notebook(False)
     assert y._repr_svg_() is model._repr_svg_() is None
     assert nn.Module.__call__.__module__ == "minigrad.nn.module"
+
+
+def test_names_that_are_not_in_a_graph_are_left_out(notebook):
+    x, data = leaf(2), np.arange(2.0)
+    mg.render.notebook(True, names={"the data": data, "the layer": nn.Tanh()})
+    assert "the data" in (x * data)._repr_svg_()
+    assert "the data" not in (x * np.ones(2))._repr_svg_()

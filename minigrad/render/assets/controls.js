@@ -91,7 +91,7 @@ function step(by) {
 
 // What items can be coloured by: the ticks of the scale, and its title.
 const HEATS = {
-  heat: { ticks: data.heat, said: "norm of the gradient: blue vanishes, red explodes (dotted: none, grey: a folded loop)" },
+  heat: { ticks: data.heat, said: "norm of the gradient: blue vanishes, red explodes (dotted: none, strip: the steps of a folded loop)" },
   time: { ticks: data.times, said: "time, forward + backward" },
 };
 
