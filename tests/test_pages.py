@@ -74,7 +74,6 @@ BLOCKS = [
         "docs/guides/debug_and_profile.md",
         "docs/guides/draw_graphs.md",
         "docs/guides/onnx.md",
-        "docs/guides/train_a_model.md",
         "docs/reach.md",
     )
     for block in re.findall(r"```python\n(.*?)```(?:\n\n```\n(.*?)```)?", text_of(page), re.DOTALL)

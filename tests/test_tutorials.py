@@ -1,4 +1,4 @@
-"""The tutorials run from top to bottom; their assertions state what the text says."""
+"""The pages with code cells run from top to bottom; their assertions state what the text says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 
 import minigrad as mg
 
-TUTORIALS = sorted((Path(__file__).parent.parent / "docs/tutorials").glob("*.md"))
+DOCS = Path(__file__).parent.parent / "docs"
+TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
+NOTEBOOKS = [*TUTORIALS, DOCS / "guides/train_a_model.md"]
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?::[^\n]*\n)*(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -20,12 +22,13 @@ def code_of(page):
     return "\n".join(CELL.findall(page.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.stem)
 def test_tutorial(page, tmp_path, monkeypatch):
     code = code_of(page)
     if "IPython" in code:
         pytest.importorskip("IPython", reason="no jupyter: IPython is not installed")
-    if "render.notebook" in code and shutil.which("dot") is None and importlib.util.find_spec("graphviz_pure") is None:
+    no_dot = shutil.which("dot") is None and importlib.util.find_spec("graphviz_pure") is None
+    if no_dot and ("render.notebook" in code or "render.draw" in code):
         pytest.skip("no dot")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -146,7 +146,7 @@ DEMO = Command(
     "demo", "generate simple scenes, train a captioner on them, and check its captions", _demo,
     {
         "--out": {"metavar": "DIR", "default": "captioning-demo", "required": False, "help": "the folder to create"},
-        "--quick": {"action": "store_true", "help": "run a smaller demonstration, in 40 %% of the time"},
+        "--quick": {"action": "store_true", "help": "run a smaller demonstration, in a third of the time"},
         "--seed": {},
     },
     "example:\n  captioning demo --quick --out DIR",

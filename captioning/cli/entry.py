@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> CommandParser:
     parser = make_parser(
         COMMANDS, description="Train image captioners with minigrad, and caption photos.",
-        epilog="To start without any data, run captioning demo --quick, which takes a few minutes. captioning COMMAND "
+        epilog="To start without any data, run captioning demo --quick, which takes about a minute. captioning COMMAND "
         f"--help explains a command. mpiexec -n N captioning COMMAND uses several processors, for {_PARALLEL_TEXT}.",
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
