@@ -86,6 +86,13 @@ class Batches:
         """Return the number of batches per epoch."""
         return self.examples // self.size if self.drop_last else -(-self.examples // self.size)
 
+    def __repr__(self) -> str:
+        order = "shuffled" if self.shuffle else "in order"
+        return (
+            f"Batches({self.examples:,} examples in {len(self):,} batches of {self.size:,}, {order}; "
+            f"{self.position:,} done in epoch {self.epoch:,})"
+        )
+
     def __iter__(self) -> Iterator[Any]:
         """Iterate over one epoch: a new one, or the rest of the epoch that :meth:`load_state_dict` restored.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["byte_text", "time_text"]
+from collections.abc import Iterable, Sequence
+from html import escape
+
+__all__ = ["byte_text", "html_table", "time_text"]
 
 
 def byte_text(count: int) -> str:
@@ -28,3 +31,25 @@ def time_text(nanoseconds: float) -> str:
     )
     number = nanoseconds / size
     return f"{number:.0f} {unit}" if number >= 1000 else f"{number:.3g} {unit}"
+
+
+def html_table(rows: Sequence[Sequence[str]], notes: Iterable[str] = (), texts: int = 1, heads: int = 1) -> str:
+    """Format rows of text as an HTML table, which notebooks show.
+
+    Args:
+        notes: lines below the table.
+        texts: the number of columns, from the left, that are left-aligned. The others are numbers.
+        heads: the number of rows in the head.
+
+    >>> html_table([["name", "bytes"], ["a<b", "12"]]).count("a&lt;b")
+    1
+    """
+    lines = []
+    for k, row in enumerate(rows):
+        sides = ["left"] * texts + ["right"] * (len(row) - texts)
+        tag = "th" if k < heads else "td"
+        cells = [f'<{tag} style="text-align:{side};white-space:pre;padding:1px 8px">{escape(cell)}</{tag}>'
+                 for side, cell in zip(sides, row, strict=True)]  # fmt: skip
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    below = "".join(f"<div>{escape(note)}</div>" for note in notes)
+    return f"<div><table>{''.join(lines)}</table>{below}</div>"

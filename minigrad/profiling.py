@@ -25,7 +25,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from .core import Node, current_scope, plain
-from .formatting import byte_text, time_text
+from .formatting import byte_text, html_table, time_text
 from .observers import Observer, observing
 from .primitives import Primitive
 from .recording import ensure_note, user_line
@@ -233,12 +233,15 @@ class Profile(Observer):
         Raises:
             ValueError: for another `by` or `limit`.
         """
+        return "\n".join([_table_of(self.events, by, limit), *self._notes()])
+
+    def _notes(self) -> list[str]:
         wall, inside, taken = self.wall, self.inside, self.overhead
         shares = {"in primitives": inside, "outside of them": wall - inside - taken, "for the profile": taken}
         said = ", ".join(f"{time_text(time)} ({time / wall:.1%}) {what}" for what, time in shares.items())
         others = sum(event.thread != self.thread for event in self.events)
         more = [f"{others:,} of the calls ran in other threads, on top of this time"] if others else []
-        return "\n".join([_table_of(self.events, by, limit), f"{time_text(wall)} in all: {said}", *more])
+        return [f"{time_text(wall)} in all: {said}", *more]
 
     def trace(self, path: str | os.PathLike[str]) -> None:
         """Write a Chrome trace, which https://ui.perfetto.dev opens. The file appears whole or not at all.
@@ -255,6 +258,11 @@ class Profile(Observer):
 
     def __str__(self) -> str:
         return self.table(limit=20)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_table(_cells_of(self.events, limit=20), self._notes(), heads=2)
 
 
 class profile(observing):  # noqa: N801  (used as a function)
@@ -356,7 +364,14 @@ def _summed(name: str, rows: Iterable[Row]) -> Row:
 
 
 def _table_of(events: Sequence[Event], by: By = "primitive", limit: int | None = None) -> str:
-    """Format the rows and their total as text; after `limit` rows, a row sums up the others."""
+    """Format the rows and their total as text."""
+    lines = _aligned(_cells_of(events, by, limit))
+    rule = "─" * max(map(len, lines))
+    return "\n".join([*lines[:2], rule, *lines[2:-1], rule, lines[-1]])
+
+
+def _cells_of(events: Sequence[Event], by: By = "primitive", limit: int | None = None) -> list[list[str]]:
+    """Return two rows of a head, the rows, and their total; after `limit` rows, a row sums up the others."""
     if limit is not None and (type(limit) is not int or limit < 1):
         raise ValueError(f"profile: limit must be an int of at least 1 or None, not {limit!r}")
     rows = _rows_of(events, by)
@@ -366,11 +381,7 @@ def _table_of(events: Sequence[Event], by: By = "primitive", limit: int | None =
     head = ["calls", "time", "bytes"]
     cells = [["", "forward", "", "", "", "backward", "", "", "", ""], [by, *head, "GFLOP/s", *head, "total", "share"]]
     cells += [_cells(row, total.time) for row in (*rows, total)]
-    if total.forward.gflops is None:
-        cells = [[*row[:4], *row[5:]] for row in cells]
-    lines = _aligned(cells)
-    rule = "─" * max(map(len, lines))
-    return "\n".join([*lines[:2], rule, *lines[2:-1], rule, lines[-1]])
+    return cells if total.forward.gflops is not None else [[*row[:4], *row[5:]] for row in cells]
 
 
 def _cells(row: Row, total: int) -> list[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -27,16 +25,10 @@ def test_tutorial(page, tmp_path, monkeypatch):
     code = code_of(page)
     if "IPython" in code:
         pytest.importorskip("IPython", reason="no jupyter: IPython is not installed")
-    no_dot = shutil.which("dot") is None and importlib.util.find_spec("graphviz_pure") is None
-    if no_dot and ("render.notebook" in code or "render.draw" in code):
-        pytest.skip("no dot")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     mg.manual_seed(0)
-    try:
-        exec(compile(code, str(page), "exec"), {"__name__": "__main__"})
-    finally:
-        mg.render.notebook(False)
+    exec(compile(code, str(page), "exec"), {"__name__": "__main__"})
 
 
 def test_autodiff_from_nothing_has_at_most_250_lines():

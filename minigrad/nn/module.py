@@ -515,9 +515,9 @@ class Module:
 
     # --- drawing as text -------------------------------------------------------------------------
 
-    if TYPE_CHECKING:  # attached by minigrad.render
+    if TYPE_CHECKING:  # attached by minigrad.notebooks
 
-        def _repr_svg_(self) -> str | None: ...
+        def _repr_html_(self) -> str: ...
 
     def extra_repr(self) -> str:
         """The text that ``repr`` shows between the parentheses of a module without submodules."""

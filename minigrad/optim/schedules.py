@@ -124,6 +124,11 @@ class Schedule:
         self._set(self.count + 1, self.base_lrs)
         self.count += 1
 
+    def __repr__(self) -> str:
+        rates = ", ".join(f"{group['lr']:.4g}" for group in self.optimizer.param_groups)
+        after = "" if self.after is None else f", then {type(self.after).__name__}"
+        return f"{type(self).__name__}(step {self.count:,}, lr={rates}{after})"
+
     def state_dict(self) -> dict[str, Array]:
         """Return count and base rate as arrays, for :func:`minigrad.save`; also those of the schedule ``after``.
 
@@ -472,6 +477,13 @@ class ReduceOnPlateau:
             lower = [max(rate * self.factor, lowest) for rate, lowest in zip(before, self.min_lrs, strict=True)]
             self._set([new if old - new > self.eps else old for old, new in zip(before, lower, strict=True)])
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+
+    def __repr__(self) -> str:
+        rates = ", ".join(f"{group['lr']:.4g}" for group in self.optimizer.param_groups)
+        return (
+            f"ReduceOnPlateau(step {self.count:,}, lr={rates}, best={self.best:.4g}, "
+            f"{self.num_bad_epochs} of {self.patience} bad steps allowed)"
+        )
 
     def _improves(self, value: float) -> bool:
         sign = 1 if self.mode == "max" else -1

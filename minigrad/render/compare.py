@@ -15,16 +15,30 @@ from ..core import Tensor
 from ..nn.module import Module
 from ..spec import Array
 from .closing import LARGE, closed
+from .display import Text
 from .dot import DotWriter
-from .drawing import write_layout
+from .drawing import Drawing, write_layout
 from .labels import alike, constants_of, full_name, option_words, shape_of, span
 from .options import Unroll, drawn_picture
 from .picture import Picture, Vertex
 
-__all__ = ["compare"]
+__all__ = ["Comparison", "compare"]
 
 _ADDED, _REMOVED, _CHANGED = "+ ", "− ", "~ "
 _ABSENT = Vertex("omitted", "")  # before an added vertex, and after a removed one
+
+
+class Comparison(Text):
+    """The differences between two graphs as text; notebooks show both graphs in one picture.
+
+    Attributes:
+        drawing: the picture, or None if it would have too many steps side by side.
+    """
+
+    drawing: Drawing | None = None
+
+    def _repr_svg_(self) -> str | None:
+        return self.drawing._repr_svg_() if self.drawing else None
 
 
 def compare(
@@ -39,8 +53,8 @@ def compare(
     direction: Literal["TB", "BT", "LR", "RL"] = "TB",
     title: str = "+ added     − removed     ~ changed",
     timeout: float = 30.0,
-) -> str:
-    """List the differences between two graphs, and draw both in one picture if there is a path.
+) -> Comparison:
+    """List the differences between two graphs, and draw both in one picture for a notebook, or for a path.
 
     A line starts with `+` for an added operation, parameter, input or output, `−` for a removed one, and `~` for one
     that changed its shape, options, constants or the source of an argument. Equal graphs give an empty text. If
@@ -77,9 +91,15 @@ def compare(
             for each in (before, after)
         ]
     )  # fmt: skip
-    if path is not None:
-        write_layout(DotWriter(_shortened(union), direction).text(title), path, timeout)
-    return "\n".join(lines)
+    try:
+        dot = DotWriter(_shortened(union), direction).text(title)
+    except ValueError:  # too many steps side by side
+        if path is not None:
+            raise
+        return Comparison("\n".join(lines))
+    comparison = Comparison("\n".join(lines))
+    comparison.drawing = Drawing(dot, path=None if path is None else write_layout(dot, path, timeout))
+    return comparison
 
 
 def _union(before: Picture, after: Picture) -> tuple[Picture, list[str]]:

@@ -1,6 +1,6 @@
 """Draw graphs into files and notebooks, and export them to NetworkX, graphviz and Mermaid.
 
-The system's `dot`, or else the package graphviz-pure, does the layout for files and notebooks.
+The system's `dot`, or else the package graphviz-pure, does the layout. Without either, notebooks show the page.
 """
 
 from __future__ import annotations
@@ -11,33 +11,30 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain, count
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
 
-from ..backward import graph_of
-from ..core import Leaf, Tensor, enable_grad, extend_tensor
+from ..core import Tensor
 from ..nn.module import Module
-from ..recording import record
 from ..runtime.extras import how_to_install, require
 from ..runtime.files import replacing
 from ..spec import Array
-from ..trees import leaves
+from .display import Mermaid, Page
 from .dot import FEEDBACK, INK, to_dot
 from .heat import gradient_norm, value_norm
 from .labels import constants_of, leaf_names, option_span, output_name, shape_of, to_be_named, with_name
-from .nodes import names_in
-from .options import Depth, Unroll, checked_names, drawn_picture
+from .options import Depth, Unroll, drawn_picture
+from .page import to_html
 from .scopes import Scope, call_scopes
 
 if TYPE_CHECKING:
     import graphviz
 
-__all__ = ["DrawingError", "draw", "lay_out", "layout_program", "notebook", "to_graphviz", "to_mermaid",
-           "to_networkx", "write_layout"]  # fmt: skip
+__all__ = ["Drawing", "DrawingError", "draw", "lay_out", "layout_program", "to_graphviz", "to_mermaid", "to_networkx",
+           "write_layout"]  # fmt: skip
 
 _SECONDS = 30.0  # how long a layout may take
 _LARGEST = 24_000  # points: 32,000 pixels; browsers draw up to 32,767
@@ -52,32 +49,88 @@ class DrawingError(ValueError):
     """A layout failed or took too long; the message names the file with its DOT text."""
 
 
+class Drawing:
+    """A drawn graph, which notebooks show.
+
+    Without a layout program, they show an interactive page, whose script does the layout in the browser.
+
+    Attributes:
+        dot: the DOT text.
+        path: the file that :func:`draw` wrote, or None.
+
+    >>> import minigrad as mg
+    >>> mg.render.draw(mg.tensor(1.0, requires_grad=True) * 2)
+    a drawing, which notebooks show; a path such as "graph.svg" writes it
+    """
+
+    def __init__(self, dot: str, svg: str | None = None, *, path: Path | None = None, page: Page | None = None) -> None:
+        self.dot, self.path, self._svg, self._page = dot, path, svg, page
+
+    @property
+    def svg(self) -> str:
+        """The picture; raises as :func:`draw` does."""
+        if self._svg is None:
+            self._svg = _svg_of(self.dot)
+        return self._svg
+
+    def __repr__(self) -> str:
+        where = f" in {self.path}" if self.path else ', which notebooks show; a path such as "graph.svg" writes it'
+        return f"a drawing{where}"
+
+    def _repr_svg_(self) -> str | None:
+        try:
+            return self.svg
+        except ModuleNotFoundError:
+            return None
+
+    def _repr_html_(self) -> str | None:
+        return self._page._repr_html_() if self._page else None
+
+
 def draw(
-    tensors: Tensor | Iterable[Tensor], path: str | os.PathLike[str], *, timeout: float = _SECONDS, **options: Any
-) -> Path:
-    """Draw the graph of one or more tensors into a file; its suffix is .svg, .png, .pdf or .dot.
+    tensors: Tensor | Iterable[Tensor],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    timeout: float = _SECONDS,
+    **options: Any,
+) -> Drawing:
+    """Draw the graph of one or more tensors for a notebook, and into a file if there is a path.
 
     Args:
-        path: the file, written atomically.
+        path: the file, written atomically; its suffix is .svg, .png, .pdf or .dot.
         timeout: the time limit of the layout in seconds.
         options: those of :func:`to_dot`.
 
     Returns:
-        the path.
+        an object that notebooks show as the picture. Without a layout program and a path, it is the interactive page
+        (see :func:`to_html`), which knows neither ``depth`` nor ``collapse``.
 
     Raises:
         ValueError: for another suffix, or an invalid option. :class:`DrawingError` if the layout fails or takes too
-            long, or if an SVG is larger than 24,000 points; the DOT text is then saved next to the picture.
+            long, or if an SVG is larger than 24,000 points; with a path, the DOT text is then saved next to the
+            picture.
         OSError: if the file cannot be written, or if it is a pipe or a device; raised before the layout begins.
-        ModuleNotFoundError: if neither `dot` nor graphviz-pure is installed; the message says how to install them.
+        ModuleNotFoundError: if a file needs a layout program and neither `dot` nor graphviz-pure is installed; the
+            message says how to install them.
 
     >>> import minigrad as mg, tempfile
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     draw(x * x, Path(folder, "square.dot")).read_text().splitlines()[0]
+    ...     draw(x * x, Path(folder, "square.dot")).path.read_text().splitlines()[0]
     'digraph minigrad {'
     """
-    return write_layout(to_dot(tensors, **options), path, timeout)
+    dot = to_dot(tensors, **options)
+    if path is not None:
+        return Drawing(dot, path=write_layout(dot, path, timeout))
+    try:
+        return Drawing(dot, _svg_of(dot, timeout))
+    except ModuleNotFoundError:
+        shared = {name: options[name] for name in ("max_nodes", "names", "expand", "title") if name in options}
+        return Drawing(dot, page=to_html(tensors, unroll=options.get("unroll", "fold"), **shared))
+
+
+def _svg_of(dot: str, timeout: float = _SECONDS) -> str:
+    return lay_out(dot, "svg", timeout).decode()
 
 
 def write_layout(dot: str, path: str | os.PathLike[str], timeout: float = _SECONDS) -> Path:
@@ -86,11 +139,9 @@ def write_layout(dot: str, path: str | os.PathLike[str], timeout: float = _SECON
     kind = target.suffix[1:].lower()
     if kind not in ("svg", "png", "pdf", "dot"):
         raise ValueError(f"draw: the suffix of {target.name} must be .svg, .png, .pdf or .dot")
-    if isinstance(timeout, bool) or not isinstance(timeout, Real) or not 0 < timeout < math.inf:
-        raise ValueError(f"draw: timeout must be a number of seconds above 0, not {timeout!r}")
     with replacing(target) as temporary:
         try:
-            temporary.write_bytes(dot.encode() if kind == "dot" else lay_out(dot, kind, float(timeout)))
+            temporary.write_bytes(dot.encode() if kind == "dot" else lay_out(dot, kind, timeout))
         except DrawingError as error:
             kept = target.with_name(f"{target.name}.dot")
             with replacing(kept) as beside:
@@ -105,13 +156,15 @@ def lay_out(dot: str, kind: str, timeout: float = _SECONDS) -> bytes:
     Raise a DrawingError if that fails, takes too long or is too large. An SVG has a transparent background, and colours
     for dark mode.
     """
+    if isinstance(timeout, bool) or not isinstance(timeout, Real) or not 0 < timeout < math.inf:
+        raise ValueError(f"draw: timeout must be a number of seconds above 0, not {timeout!r}")
     program = layout_program()
     name = Path(program).name
     if kind == "pdf" and name.startswith("graphviz-pure"):
         raise DrawingError("graphviz-pure cannot write PDF. Install Graphviz, or write SVG or PNG")
     try:
         options = [f"-T{kind}", *(["-Gbgcolor=transparent"] if kind == "svg" else [])]
-        run = subprocess.run([program, *options], input=dot.encode(), capture_output=True, timeout=timeout)
+        run = subprocess.run([program, *options], input=dot.encode(), capture_output=True, timeout=float(timeout))
     except subprocess.TimeoutExpired:
         raise DrawingError(
             f"the layout took more than {timeout:g} s. Try unroll='fold', depth=2, a smaller max_nodes or more time"
@@ -243,8 +296,8 @@ def to_mermaid(
     names: Mapping[str, Tensor | Module | Array] | None = None,
     expand: Iterable[str] = (),
     depth: Depth = "auto",
-) -> str:
-    """Return the graph of one or more tensors as a Mermaid flowchart, which GitHub draws in a page.
+) -> Mermaid:
+    """Return the graph of one or more tensors as a Mermaid flowchart, which GitHub and JupyterLab draw.
 
     Put the text into a README as a code block of the language ``mermaid``. Each box names its operation, options,
     parameters with their shapes, and constants. Modules are frames.
@@ -306,78 +359,10 @@ def to_mermaid(
             f"to_mermaid: the graph has {len(arrows)} arrows, but Mermaid draws at most 500. Pass a smaller max_nodes "
             "or depth."
         )
-    return "\n  ".join(filter(None, ["flowchart TD", *framed(call_scopes(picture))[1:-1], *arrows]))
+    return Mermaid("\n  ".join(filter(None, ["flowchart TD", *framed(call_scopes(picture))[1:-1], *arrows])))
 
 
 def _in_mermaid(*lines: str) -> str:
     """Quote lines of text for Mermaid: other characters by number, and a blank for an empty text."""
     text = re.sub(r"[^\w ×→·…:=,.()[\]\n-]", lambda found: f"#{ord(found[0])};", "\n".join(filter(None, lines)))
     return '"' + (text.replace("\n", "<br>") or " ") + '"'
-
-
-# Notebooks --------------------------------------------------------------------------------------
-
-_options: dict[str, Any] | None = None  # None while notebook display is off
-_last: WeakKeyDictionary[Module, ref[Tensor]] = WeakKeyDictionary()
-_plain_call: Callable[..., Any] = Module.__call__
-
-
-def notebook(on: bool = True, **options: Any) -> None:
-    """Turn on (or off) the display of tensors and modules as graphs in notebooks.
-
-    A module is shown as the graph of its last call. Leaves and tensors without a graph are shown as text, as are
-    modules that have not been called since, or whose output is gone. minigrad keeps only a weak reference to a module's
-    output, or to the first of several tensors that has a graph.
-
-    Args:
-        on: whether to show graphs; initially off.
-        options: those of :func:`to_dot`, for all graphs. Each graph shows the names of the tensors in it.
-
-    Raises:
-        TypeError, ValueError: for an invalid option, immediately.
-        ModuleNotFoundError: if there is no layout program; the message says how to install one.
-
-    >>> import minigrad as mg
-    >>> notebook(False)
-    >>> (mg.tensor(1.0, requires_grad=True) * 2)._repr_svg_() is None
-    True
-    """
-    global _options
-    if on:
-        layout_program()
-        checked_names(options.get("names"))
-        with enable_grad(), record(lines=False):  # a graph with every feature reveals invalid options
-            x = Tensor(1.0, requires_grad=True)
-            y = x * x
-            y.backward()
-        to_dot(y, **options | {"names": None})
-    _options = options if on else None
-    _last.clear()
-    # replaced only while it is on, so that calls cost nothing otherwise
-    Module.__call__ = _remembering_call if on else _plain_call  # type: ignore[method-assign]
-
-
-def _remembering_call(self: Module, *args: Any, **kwargs: Any) -> Any:
-    result = _plain_call(self, *args, **kwargs)
-    if tensors := [x for _, x in leaves(result) if isinstance(x, Tensor) and x.node is not None]:
-        _last[self] = ref(tensors[0])
-    return result
-
-
-def _svg_of_tensor(self: Tensor) -> str | None:
-    """Return a tensor's graph as SVG while :func:`minigrad.render.notebook` is on."""
-    if _options is None or self.node is None or isinstance(self.node, Leaf):
-        return None
-    known = checked_names(_options.get("names"))
-    names = {name: known[name] for name in names_in(graph_of([self.node]).nodes, known)}
-    return lay_out(to_dot(self, **_options | {"names": names}), "svg").decode()
-
-
-def _svg_of_module(self: Module) -> str | None:
-    """Return the graph of a module's last call as SVG while :func:`minigrad.render.notebook` is on."""
-    output = _last[self]() if self in _last else None
-    return None if output is None else _svg_of_tensor(output)
-
-
-extend_tensor({"_repr_svg_": _svg_of_tensor})
-Module._repr_svg_ = _svg_of_module  # type: ignore[method-assign]

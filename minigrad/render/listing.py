@@ -12,6 +12,7 @@ from typing import Any
 from ..core import Tensor
 from ..nn.module import Module
 from ..spec import Array
+from .display import Text
 from .fold import Repeat, find_repeats, is_stack
 from .labels import (
     alike,
@@ -46,7 +47,7 @@ def to_text(
     max_lines: int = _MOST,
     names: Mapping[str, Tensor | Module | Array] | None = None,
     expand: Iterable[str] = (),
-) -> str:
+) -> Text:
     """List the graph of one or more tensors as text: leaves, operations in order, outputs.
 
     Each operation has a number, its arguments (leaves by name, constants of one entry by value, `None` for those that
@@ -92,7 +93,7 @@ def to_text(
         middle = max_lines // 2
         lines = [*lines[:middle], (f"… {left:,} more lines", ""), *lines[middle + left :]]
     width = max((len(text) for text, shape in lines if shape), default=0)
-    return "\n".join(f"{text:<{width}}  {shape}" if shape else text for text, shape in lines)
+    return Text("\n".join(f"{text:<{width}}  {shape}" if shape else text for text, shape in lines))
 
 
 class _Listing:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..backward import graph_of
 from ..core import Node, Tensor, enable_grad
-from ..formatting import byte_text
+from ..formatting import byte_text, html_table
 from ..nn.module import Module, Parameter, walk
 from ..observers import Observer, observing
 from ..primitives import Primitive
@@ -76,20 +76,30 @@ class Summary:
     residual_bytes: int
 
     def __str__(self) -> str:
-        cells = [["module", "output", "parameters", "multiply-adds", "residuals"], *map(_cells, self.rows)]
-        cells.append(["total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", byte_text(self.residual_bytes)])
+        cells = self._cells()
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         line = "  ".join(f"{{:{'<<>>>'[k]}{width}}}" for k, width in enumerate(widths))
         lines = [line.format(*row).rstrip() for row in cells]
         rule = "─" * max(map(len, lines))
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], *self._notes()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_table(self._cells(), self._notes(), texts=2)
+
+    def _cells(self) -> list[list[str]]:
+        head = ["module", "output", "parameters", "multiply-adds", "residuals"]
+        total = ["total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", byte_text(self.residual_bytes)]
+        return [head, *map(_cells, self.rows), total]
+
+    def _notes(self) -> list[str]:
         notes = [f"parameters take {byte_text(self.parameter_bytes)}"]
         if self.frozen:
             notes[0] += f"; {self.frozen:,} of them require no gradient"
         if self.uncounted:
             notes.append(f"multiply-adds exclude primitives of unknown cost: {', '.join(self.uncounted)}")
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], *notes])
-
-    __repr__ = __str__
+        return notes
 
 
 def _cells(row: Row) -> list[str]:

@@ -29,6 +29,7 @@ from ..primitives import Primitive
 from ..recording import Stats
 from ..runtime.files import replacing
 from ..spec import Array
+from .display import Page
 from .heat import (
     Heat,
     flow_norm,
@@ -74,15 +75,15 @@ _Json = dict[str, Any]
 
 def to_html(
     tensors: Tensor | Iterable[Tensor],
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
     *,
     unroll: Unroll = "steps",
     max_nodes: int = 1000,
     names: Mapping[str, Tensor | Module | Array] | None = None,
     expand: Iterable[str] = (),
     title: str = "",
-) -> Path:
-    """Write a page that shows the graph of one or more tensors.
+) -> Page:
+    """Return a page that shows the graph of one or more tensors, and write it if there is a path.
 
     It opens in any browser, without a network. You can pan, zoom and search the page, close and open scopes and the
     steps of a sequence, and click on a vertex. The key ? lists the keys. A scope with more than 150 items is drawn as
@@ -93,7 +94,7 @@ def to_html(
     :func:`minigrad.profile` noted.
 
     Args:
-        path: the file, written atomically.
+        path: a file, written atomically.
         unroll: 'steps' (the default, because you can close parts of a page) shows every step of a sequence primitive,
             'fold' one of equal steps in a box with their number, 'primitive' one vertex.
         max_nodes: a graph with more operations is folded. If that is not enough, only the operations nearest to the
@@ -103,7 +104,7 @@ def to_html(
         title: text above the drawing.
 
     Returns:
-        the path.
+        the HTML, which notebooks show in a frame; its ``path`` is the file.
 
     Raises:
         ValueError: if a tensor has no graph, a named tensor is not in it, or an option is unknown.
@@ -116,15 +117,17 @@ def to_html(
     ...     y = mg.tanh(x).sum()
     ...     y.backward()
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     to_html(y, f"{folder}/graph.html", names={"x": x}).name
+    ...     to_html(y, f"{folder}/graph.html", names={"x": x}).path.name
     'graph.html'
     """
-    target = Path(path)
-    with replacing(target) as temporary:
+    if path is None:
         picture = drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
-        text = filled_page("page", SCRIPTS, content_of(picture, title), "graph")
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-    return target
+        return Page(filled_page("page", SCRIPTS, content_of(picture, title), "graph"))
+    with replacing(path) as temporary:  # which raises before the work if the file cannot be written
+        page = to_html(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
+        temporary.write_text(page, encoding="utf-8", newline="\n")
+    page.path = Path(path)
+    return page
 
 
 def filled_page(name: str, scripts: Sequence[str], content: Mapping[str, Any], untitled: str) -> str:

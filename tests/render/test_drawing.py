@@ -51,7 +51,7 @@ PYTHON, PATH = sys.executable, os.environ.get("PATH", "")
 @pytest.mark.parametrize("kind", ["svg", "png", "pdf", "SVG"])
 def test_files_of_each_kind_by_dot(alone, tmp_path, kind):
     only(alone, "dot")
-    path = mg.render.draw(captioner(), tmp_path / f"picture.{kind}", unroll="steps")
+    path = mg.render.draw(captioner(), tmp_path / f"picture.{kind}", unroll="steps").path
     assert path.read_bytes().startswith(START[kind.lower()])
     assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == [f"picture.{kind}"]
 
@@ -59,7 +59,7 @@ def test_files_of_each_kind_by_dot(alone, tmp_path, kind):
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_graphviz_pure_replaces_dot(alone, tmp_path, kind):
     only(alone, "graphviz-pure")
-    path = mg.render.draw(captioner(), tmp_path / f"picture.{kind}")
+    path = mg.render.draw(captioner(), tmp_path / f"picture.{kind}").path
     assert path.read_bytes().lstrip().startswith((START[kind], b"<svg"))
     script(alone / "dot", "exit 0")
     assert Path(layout_program()).name == "dot"  # which comes first
@@ -75,8 +75,13 @@ def test_graphviz_pure_writes_no_pdf(alone, tmp_path):
 def test_neither_program(alone, tmp_path):
     with pytest.raises(ModuleNotFoundError, match=r"apt install graphviz.*\[viz\]"):
         mg.render.draw(leaf(2) * 2, tmp_path / "a.svg")
+    x = leaf(2)
+    drawing = mg.render.draw(mg.tanh(x), names={"my x": x}, depth=1, title="a title")
+    assert drawing._repr_svg_() is None
+    assert all(text in drawing._repr_html_() for text in ("<iframe", "my x", "a title"))
+    assert mg.render.compare(x * x, mg.tanh(x))._repr_svg_() is None
     with pytest.raises(ModuleNotFoundError, match="drawing needs a layout program"):
-        mg.render.notebook(True)
+        mg.render.draw(x * 2, tmp_path / "a.dot").svg  # noqa: B018
 
 
 def test_timeout(alone, tmp_path):
@@ -103,7 +108,7 @@ def test_a_failing_layout_keeps_the_old_file(alone, tmp_path, body, message):
 
 
 def test_svg_fits_light_and_dark_pages(tmp_path):
-    text = mg.render.draw(captioner(), tmp_path / "a.svg", title="a captioner").read_text("utf-8")
+    text = mg.render.draw(captioner(), tmp_path / "a.svg", title="a captioner").path.read_text("utf-8")
     graph = xml.etree.ElementTree.fromstring(text).find("{http://www.w3.org/2000/svg}g")
     assert "prefers-color-scheme: dark" in text
     assert graph.find("{http://www.w3.org/2000/svg}polygon") is None, "a background hides the page's"

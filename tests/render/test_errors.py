@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from minigrad import nn
-from minigrad.render import compare, draw, notebook, to_dot, to_graphviz, to_html, to_mermaid, to_networkx, to_text
-from tests.render.graphs import layout_program, leaf
+from minigrad.render import compare, draw, to_dot, to_graphviz, to_html, to_mermaid, to_networkx, to_text
+from tests.render.graphs import leaf
 
 X = leaf(2)
 Y = X * X
@@ -124,18 +124,3 @@ def test_a_full_disk_keeps_the_old_file(tmp_path):
     assert caught.value.filename == str(path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.html"]
     assert path.read_text() == "old"
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"bogus": 1}, TypeError, "bogus"),
-        ({"timeout": 3}, TypeError, "timeout"),
-        *[case for case in OPTIONS + LIMIT + TITLE + DRAWN if "not in the graph" not in case[2]],
-    ],
-)
-def test_notebooks_check_options_at_once(options, error, message):
-    layout_program()
-    with pytest.raises(error, match=message):
-        notebook(True, **options)
-    assert Y._repr_svg_() is None  # it is still off

@@ -45,7 +45,7 @@ def opened(window, tmp_path):
     """Open a page; at the end, check that it logged nothing and fetched nothing but itself."""
 
     def open_page(tensor, **options):
-        path = to_html(tensor, tmp_path / "graph.html", **options)
+        path = to_html(tensor, tmp_path / "graph.html", **options).path
         window.messages(), window.requests()
         window.open(path)
         return window
