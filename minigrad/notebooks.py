@@ -37,8 +37,9 @@ def _tensor_html(self: Tensor) -> str:
             low, mean, high = (float(f(self.data)) for f in (np.min, partial(np.mean, dtype=np.float64), np.max))
         text = f"min {low:.4g}, mean {mean:.4g}, max {high:.4g}"
     title = f"{type(self).__name__}: {describe(self.data)}{origin}{part}"
-    below = f'<pre style="margin:4px 0">{escape(text)}</pre>'
-    return f"<div><code>{escape(title)}</code>{_strip(self.data.flat[shown])}{below}</div>"
+    below = f'<pre style="margin:4px 0;font-family:monospace">{escape(text)}</pre>'
+    strip = _strip(self.data.flat[shown]) if self.size > 1 else ""
+    return f"<div><code>{escape(title)}</code>{strip}{below}</div>"
 
 
 def _strip(entries: Any) -> str:

@@ -23,7 +23,7 @@ from minigrad import nn
 def test_a_tensor_shows_a_strip_of_entries(array):
     shown = mg.tensor(array)._repr_html_()
     assert f"{array.dtype} {array.shape}" in shown
-    assert shown.count("<path") == min(array.size, 64)
+    assert shown.count("<path") == (min(array.size, 64) if array.size > 1 else 0)
     assert len(shown) < 6_000
     assert (repr(mg.tensor(array)) in shown.replace("&gt;", ">")) == (array.size <= 100)
 
