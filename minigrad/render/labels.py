@@ -20,9 +20,8 @@ from .picture import Edge, Path, Picture, Vertex
 
 __all__ = ["STEP", "Constant", "alike", "argument_order", "constants_of", "default_name", "free_names", "full_name",
            "index_text", "leaf_names", "constant_of", "number_text", "option_span", "option_text", "option_words",
-           "output_name", "path_span", "shape_of", "shared_weights", "short_name", "span", "stubbed", "times_of", "title_parts",
-           "title_span",
-           "to_be_named", "with_name"]  # fmt: skip
+           "output_name", "path_span", "shape_of", "shared_weights", "short_name", "span", "stubbed", "times_of",
+           "title_parts", "title_span", "to_be_named", "with_name"]  # fmt: skip
 
 _TITLE = re.compile(r"(?P<name>.*?)(?P<about> · .*?)?(?:, call \d+ of \d+)?", re.DOTALL)  # of a frame
 STEP = re.compile(r"(?:step|time|t)[ _=]?\d+")  # the name of a scope that is a step of a loop
@@ -295,7 +294,12 @@ class Shared(NamedTuple):
 
 
 def shared_weights(picture: Picture) -> dict[int, Shared]:
-    """Return the weights that several vertices use; the steps of a sequence count as one."""
+    """Return the weights that several vertices use; the steps of a sequence count as one.
+
+    >>> users = [Vertex("operation", name, inputs=(Edge(0, 0, "x"),)) for name in ("tanh", "exp")]
+    >>> shared_weights(Picture([Vertex("parameter", "W"), *users], []))
+    {0: Shared(number=1, colour='#dcf2d5')}
+    """
     users = Counter(source for v in picture.vertices if not v.step for source in {edge.source for edge in v.inputs})
     weights = (i for i, vertex in enumerate(picture.vertices) if vertex.is_held and users[i] > 1)
     return {number: Shared(k, _SHARED[k % len(_SHARED)]) for k, number in enumerate(weights, 1)}
