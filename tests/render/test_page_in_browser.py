@@ -274,7 +274,8 @@ def test_the_page_fits_into_390_pixels(opened):
     window.tap("#help")
     assert window.run("return document.getElementById('keys').open")
     window.tap("#keys button")
-    window.tap(".item.box .fold")
+    x, y = window.middle(".item.box .fold")
+    window.drag((x - 16, y + 8), (0, 0), "touch")  # beside the small square
     assert "lstm_step" in texts(window, "#stage .name")
     window.tap("#search")
     window.keys("lstm_step" + driver.ENTER)

@@ -94,10 +94,10 @@ function freePlace(box, width) {
   return places.find((x) => !ports.some((port) => port > x && port < x + width + 4));
 }
 
-// The circle is what a finger can meet.
+// The circle is for fingers: at least 40 pixels wide at every scale of this level of detail.
 function drawFold(parent, box, x, y, sign) {
   const group = svg("g", { class: "fold", "data-at": box.id, transform: `translate(${r(x)} ${r(y)})` }, parent);
-  svg("circle", { cx: 7.5, cy: 7.5, r: r(20 / view.scale) }, group);
+  svg("circle", { cx: 7.5, cy: 7.5, r: r(20 / 2 ** (drawn.level / 2)) }, group);
   svg("rect", { width: 15, height: 15, rx: 4 }, group);
   svg("text", { x: 7.5, y: 11.5 }, group, sign);
 }
