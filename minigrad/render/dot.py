@@ -56,6 +56,7 @@ from .labels import (
     option_span,
     output_name,
     shape_of,
+    shared_weights,
     short_name,
     stubbed,
     times_of,
@@ -91,7 +92,6 @@ _MARKED: dict[str, _Attributes] = {  # vertices and edges of a comparison
     "~ ": {"color": "#a15c00", "penwidth": "2.5"},
 }
 _STEPS = 40  # the most steps in a row
-_SHARED = ("#dbe9fb", "#dcf2d5", "#fbdfeb", "#e6dffa", "#d5f1ee", "#f8e2cc")  # stubs of weights with several users
 _LONGEST = 200  # characters of a line
 _STRAIGHT = "weight=1000"
 _SHADES = 27  # cells of the colour bar; one of them is in the middle
@@ -218,9 +218,7 @@ class DotWriter:
         names = leaf_names(picture)
         self.names = names | dict(zip(marked, free_names("result", len(marked), {*names.values()}), strict=True))
         self.named = [to_be_named(picture, vertex, self.stubbed) for vertex in self.vertices]
-        users = Counter(source for v in self.vertices if not v.step for source in {edge.source for edge in v.inputs})
-        weights = (i for i, vertex in enumerate(self.vertices) if vertex.is_held and users[i] > 1)
-        self.shared = {number: k for k, number in enumerate(weights, 1)}
+        self.shared = shared_weights(picture)
         self.length: list[int] = []  # of the longest path to each vertex, in operations
         for vertex in self.vertices:
             own = vertex.stands_for if vertex.kind == "module" else 1
@@ -391,7 +389,7 @@ class DotWriter:
         if parameters:
             edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
             shared = [self.shared[edge.source] for edge in edges if edge.source in self.shared]
-            fill = {"fillcolor": _SHARED[shared[0] % len(_SHARED)]} if shared else {}
+            fill = {"fillcolor": shared[0].colour} if shared else {}
             line = 'color="#c9a13b"'
             if self.heat is not None and is_noted(vertex):
                 norm = largest([flow_norm(self.picture, vertex, edge) for edge in edges])
@@ -428,7 +426,7 @@ class DotWriter:
         for edge in [edge for edge in vertex.inputs if edge.source in self.stubbed and vertex.kind != "omitted"]:
             source, name = self.vertices[edge.source], short_name(self.picture, self.names, edge.source, vertex)
             name = source.mark + (name if source.is_leaf else f"{name} {_output_name(source, vertex, edge)}".strip())
-            name += f" (shared {self.shared[edge.source]})" if edge.source in self.shared else ""
+            name += f" (shared {self.shared[edge.source].number})" if edge.source in self.shared else ""
             norm = None if self.heat is None or not source.is_leaf else gradient_norm(source, 0)
             if not vertex.in_row:
                 name += f"  {source.caveat or shape_of(source.specs[edge.slot])}{times_of(source)}"

@@ -20,9 +20,8 @@ from .picture import Edge, Path, Picture, Vertex
 
 __all__ = ["STEP", "Constant", "alike", "argument_order", "constants_of", "default_name", "free_names", "full_name",
            "index_text", "leaf_names", "constant_of", "number_text", "option_span", "option_text", "option_words",
-           "output_name", "path_span", "shape_of", "short_name", "span", "stubbed", "times_of", "title_parts",
-           "title_span",
-           "to_be_named", "with_name"]  # fmt: skip
+           "output_name", "path_span", "shape_of", "shared_weights", "short_name", "span", "stubbed", "times_of",
+           "title_parts", "title_span", "to_be_named", "with_name"]  # fmt: skip
 
 _TITLE = re.compile(r"(?P<name>.*?)(?P<about> · .*?)?(?:, call \d+ of \d+)?", re.DOTALL)  # of a frame
 STEP = re.compile(r"(?:step|time|t)[ _=]?\d+")  # the name of a scope that is a step of a loop
@@ -31,6 +30,8 @@ _NUMBER = re.compile(r"\d{1,18}")  # longer ones in parts, because `int` may rai
 _USES = {"parameter": 0, "buffer": 0, "input": 2, "operation": 8}
 # A vertex with more uses than this is drawn as a small stub next to each use, instead of one vertex with edges. `dot`
 # takes minutes for a result with 60 uses, and for an attention over 8 steps whose weights have no names.
+
+_SHARED = ("#dbe9fb", "#dcf2d5", "#fbdfeb", "#e6dffa", "#d5f1ee", "#f8e2cc")  # stubs of weights with several users
 
 # Shapes, numbers and options ---------------------------------------------------------------------
 
@@ -283,6 +284,25 @@ def short_name(picture: Picture, names: Mapping[int, str], number: int, user: Ve
     leaf, name = picture.vertices[number], names[number]
     frame = user.scope if user.step is None else user.scope[:-1]  # a step has a frame of its own
     return leaf.label if _names(leaf.scope) == _names(frame) and name == full_name(leaf) else name
+
+
+class Shared(NamedTuple):
+    """The number and the colour of a weight with several users."""
+
+    number: int
+    colour: str
+
+
+def shared_weights(picture: Picture) -> dict[int, Shared]:
+    """Return the weights that several vertices use; the steps of a sequence count as one.
+
+    >>> users = [Vertex("operation", name, inputs=(Edge(0, 0, "x"),)) for name in ("tanh", "exp")]
+    >>> shared_weights(Picture([Vertex("parameter", "W"), *users], []))
+    {0: Shared(number=1, colour='#dcf2d5')}
+    """
+    users = Counter(source for v in picture.vertices if not v.step for source in {edge.source for edge in v.inputs})
+    weights = (i for i, vertex in enumerate(picture.vertices) if vertex.is_held and users[i] > 1)
+    return {number: Shared(k, _SHARED[k % len(_SHARED)]) for k, number in enumerate(weights, 1)}
 
 
 # Arguments --------------------------------------------------------------------------------------

@@ -53,6 +53,8 @@ from .labels import (
     option_words,
     output_name,
     shape_of,
+    shared_weights,
+    short_name,
     stubbed,
     times_of,
     to_be_named,
@@ -191,7 +193,11 @@ class _Content:
 
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
-        self.names = {i: name + times_of(picture.vertices[i]) for i, name in leaf_names(picture).items()}
+        self.leaves = leaf_names(picture)
+        self.names = {i: name + times_of(picture.vertices[i]) for i, name in self.leaves.items()}
+        shared = shared_weights(picture).items()
+        self.shared = {i: {"number": k, "color": colour, "ink": "#1c2430"} for i, (k, colour) in shared}
+        self.steps = {vertex.node: vertex.step for vertex in picture.vertices if vertex.in_row}  # the last ones
         self.heat = gradient_heat(picture) if was_recorded(picture) else None
         profiled = any(seconds_of(vertex) is not None for vertex in picture.vertices)
         self.times = time_heat(picture) if profiled else None
@@ -274,7 +280,9 @@ class _Content:
             "full": full_name(vertex) if vertex.is_held else "",
             "box": box,
             "scope": list(vertex.scope),
+            "shared": self.shared.get(number),
             "step": vertex.step if vertex.in_row else None,
+            "last": self.steps.get(vertex.node),
             "standsFor": vertex.stands_for,
             "remark": ", ".join(filter(None, [vertex.remark, *back, norm_span(vertex, 0, gradient_norm, "gradient ")])),
             "birth": vertex.birth,
@@ -307,7 +315,9 @@ class _Content:
         }
 
     def _edge(self, vertex: Vertex, edge: Edge, named: Set[str]) -> _Json:
+        stub = short_name(self.picture, self.leaves, edge.source, vertex) if edge.source in self.stubs else ""
         return edge._asdict() | {
+            "stub": stub and stub + times_of(self.picture.vertices[edge.source]),
             "said": with_name(edge.argument, named, "" if vertex.in_row else edge.part),
             "heat": _coloured(self.heat, flow_norm(self.picture, vertex, edge)),
         }

@@ -11,6 +11,7 @@ import pytest
 import minigrad as mg
 from minigrad.render import to_html
 from tests.render import browser as driver
+from tests.render import graphs
 from tests.render.browser import texts
 
 
@@ -86,6 +87,8 @@ def rgb(color):
     return "rgb({}, {}, {})".format(*(int(color[i : i + 2], 16) for i in (1, 3, 5)))
 
 
+SIZES = """return [...document.querySelectorAll('#stage text')].filter((text) => text.checkVisibility()).map((text) =>
+    parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)"""
 RECTANGLES = """return [...document.querySelectorAll(arguments[0])].map((e) => {
     const { left, right, top, bottom } = e.getBoundingClientRect();
     return [left, right, top, bottom];
@@ -158,7 +161,7 @@ def test_clicks_and_keys_show_details(opened):
     for known in ("tanh(x)", "Net", "test_page_in_browser.py:", "[2×6×2]", "norm", "mean", "forward", "backward"):
         assert known in facts
 
-    window.run("document.querySelector(arguments[0]).focus()", id_of(window, "sum"))
+    window.run("document.querySelector(arguments[0]).focus()", id_of(window, "sum") + " > .body")
     window.keys(driver.ENTER)
     assert texts(window, "#name") == ["sum"]
     window.click(id_of(window, "tanh") + " > .body")
@@ -254,15 +257,36 @@ def test_births_of_nan_and_missing_gradients_stand_out(opened):
     assert window.run(width, "[data-id=b0]") == "3px"
 
 
+@pytest.fixture
+def phone(window):
+    """A narrow window without a mouse."""
+    window.resize(390, 844, touch=True)
+    yield
+    window.resize(1400, 900)
+
+
+@pytest.mark.usefixtures("phone")
 def test_the_page_fits_into_390_pixels(opened):
     window = opened(loss_of())
-    window.resize(390, 844, touch=True)
+    assert min(window.run(SIZES)) >= 7
+    bodies = np.array(window.run(RECTANGLES, "#stage .item[data-id] > .body"))  # the row of steps starts closed
+    assert 0 <= bodies[:, 0].min() < bodies[:, 1].max() <= 390
+    window.tap("#help")
+    assert window.run("return document.getElementById('keys').open")
+    window.tap("#keys button")
+    x, y = window.middle(".item.box .fold")
+    window.drag((x - 16, y + 8), (0, 0), "touch")  # beside the small square
+    assert "lstm_step" in texts(window, "#stage .name")
     window.tap("#search")
     window.keys("lstm_step" + driver.ENTER)
     assert texts(window, "#name") == ["lstm_step"]
     assert window.run("return document.documentElement.scrollWidth") <= 390
     assert all(0 <= left < right <= 390 for left, right, _, _ in window.run(RECTANGLES, "#panel, #search"))
-    window.resize(1400, 900)
+    controls = np.array(window.run(RECTANGLES, ":is(button, input):not([hidden], dialog button)"))
+    assert (controls[:, 1] - controls[:, 0]).min() >= 40
+    assert (controls[:, 3] - controls[:, 2]).min() >= 40
+    [[_, _, top, _]] = window.run(RECTANGLES, "#panel")
+    assert window.middle(".item.selected > .body")[1] < top
 
 
 def test_names_are_escaped(opened):
@@ -349,9 +373,9 @@ def test_scopes_that_close_and_open_again_look_as_before(opened):
     window.run("window.dispatchEvent(new Event('beforeprint'))")
     before, _ = window.run(GEOMETRY)
     for name in "bcaed":  # all closed at once before any opens again
-        window.run(CLICK % f".header[aria-label^='scope {name},'] .fold")
+        window.run(CLICK % f".header:has([aria-label^='scope {name},']) .fold")
     for name in "adbec":
-        window.run(CLICK % f".box[aria-label='box {name}'] .fold")
+        window.run(CLICK % f".box:has([aria-label^='scope {name},']) .fold")
     after, _ = window.run(GEOMETRY)
     assert sorted(after) == sorted(before)
     window.run("window.dispatchEvent(new Event('afterprint'))")
@@ -363,12 +387,18 @@ def long_sequence(steps):
     return mg.nn.LSTM(3, 4, rng=0)(x)[0].sum()
 
 
-def test_labels_disappear_where_they_cannot_be_read(opened):
+def test_labels_that_cannot_be_read_give_way_to_colours(opened):
     window = opened(loss_of())
-    for _ in range(8):
-        window.keys("-")
-    assert texts(window, "#stage text") == []
-    assert "tanh" in {vertices_of(window)[int(i[1:])]["name"] for i in ids(window, "#stage .operation")}
+    pale = fill(window, id_of(window, "tanh"))
+    while sizes := window.run(SIZES):
+        assert min(sizes) >= 5.99
+        assert "tanh" in texts(window, "#stage .name")
+        smallest = max(sizes)
+        window.run("document.querySelector('svg').dispatchEvent(new WheelEvent('wheel', { deltaY: 20 }))")
+    assert smallest < 6.3
+    assert fill(window, id_of(window, "tanh")) != pale
+    selectors = (id_of(window, "tanh"), id_of(window, "h0"), "[data-id=o0]", "#stage .parameter")
+    assert len({fill(window, selector) for selector in selectors}) == 4
     window.keys("f")
     assert "tanh" in texts(window, "#stage .name")
 
@@ -379,11 +409,49 @@ def ids(window, selector):
 
 def test_the_first_view_is_readable_and_centred(opened):
     window = opened(chain(2000), max_nodes=2000)
-    sizes = """return [...document.querySelectorAll('#stage text')].map((text) =>
-        parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)"""
-    assert min(window.run(sizes)) >= 11
+    assert min(window.run(SIZES)) >= 11
     items = np.array(window.run(RECTANGLES, "#stage .item[data-id] > .body"))
     assert abs((items[:, 0].min() + items[:, 1].max()) / 2 - 700) < 100
+
+
+def test_a_map_of_a_large_drawing_moves_the_view(opened):
+    assert not opened(mg.tanh(mg.nn.Linear(2, 2, rng=0)(np.ones((1, 2))))).run(MAP)
+    window = opened(long_sequence(30))
+    first = lambda: next(text for text in texts(window, "#stage .operation > .small") if "step" in text)  # noqa: E731
+    [[left, right, top, bottom]] = window.run(RECTANGLES, "#map")
+    y = round((top + bottom) / 2)
+    window.drag((round(left) + 4, y), (0, 0))
+    assert first() == "step 0"
+    window.drag((round(left) + 4, y), (round(right - left) - 40, 0))
+    assert first() != "step 0"
+    [[seen_left, seen_right, _, _]] = window.run(RECTANGLES, "#sight")
+    assert abs((seen_left + seen_right) / 2 - (right - 36)) < 3
+    window.keys("f")
+    assert not window.run(MAP)
+
+
+MAP = "return document.getElementById('map').checkVisibility()"
+
+
+def test_shared_weights_have_the_numbers_and_colours_of_the_drawing(opened):
+    layer, own = mg.nn.Linear(2, 2, rng=0), mg.nn.Linear(2, 2, rng=1)
+    y = own(layer(mg.tanh(layer(np.ones((1, 2), np.float32)))))
+    drawn = re.findall(r'label="([^"]*shared[^"]*)".*?fillcolor="(#\w+)"', mg.render.to_dot(y))
+    window = opened(y)
+    stubs = """return [...document.querySelectorAll('#stage .parameter')].map((stub) =>
+        [stub.textContent, getComputedStyle(stub.querySelector('.body')).fill])"""
+    found = dict(window.run(stubs))
+    assert found["weight (shared 1)"] == rgb(drawn[0][1]) != found["bias (shared 2)"]
+    assert "weight (shared 1)" in drawn[0][0]
+    assert found["weight"] == found["bias"]
+
+
+def test_stubs_in_a_stack_are_short(opened):
+    layers = [layer for i in range(13) for layer in (mg.nn.Linear(2, 2, rng=i), mg.nn.Tanh())]
+    window = opened(mg.nn.Sequential(*layers, mg.nn.Linear(2, 3, rng=0))(np.ones((1, 2), np.float32)), unroll="fold")
+    assert sorted(texts(window, "#stage .parameter")) == ["bias", "bias × 13", "weight", "weight × 13"]
+    window.click("[aria-label*='.weight'][aria-label*='13']")
+    assert "0 … 24.weight" in texts(window, "#name")[0]
 
 
 def test_stubs_show_the_end_of_long_names(opened):
@@ -402,7 +470,7 @@ def test_arrows_follow_edges(opened):
     selected = lambda: (texts(window, "#name"), texts(window, "#panel td")[:1])  # noqa: E731
     window.keys(driver.DOWN)
     assert texts(window, "#name") == ["input"]
-    window.run("document.querySelector(arguments[0]).focus()", id_of(window, "tanh"))
+    window.run("document.querySelector(arguments[0]).focus()", id_of(window, "tanh") + " > .body")
     window.keys(driver.ENTER + driver.DOWN)
     assert texts(window, "#name") == ["sum"]
     window.keys(driver.UP * 4)
@@ -438,6 +506,38 @@ def test_the_keyboard_enters_the_drawing_from_a_parameter_and_with_nothing_in_si
     window.keys(driver.DOWN)
     assert texts(window, "#name") == ["tanh" if name else "input"]  # which follows the operation that uses the weight
     assert window.run(STOP)
+
+
+NAMES = """return [...document.querySelectorAll('[role=button], button, input')]
+    .map((e) => e.getAttribute('aria-label') || e.textContent)"""
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "name"),
+    [
+        (lambda: mg.tanh(mg.nn.Linear(3, 2, rng=0)(np.ones((4, 3), np.float32))), {}, "parameter Linear.weight, 3×2"),
+        (loss_of, {}, "operation lstm_step, step 3 of 6, 2×4"),
+        (lambda: long_sequence(30), {}, "steps lstm, 30 operations, open"),
+        (lambda: graphs.deep(6), {"unroll": "fold"}, "scope Sequential"),
+        (lambda: chain(300), {}, "operation multiply"),
+        (lambda: graphs.deep(6), {"max_nodes": 8}, "omitted and"),
+        (lambda: mg.matmul(*[mg.nn.Parameter(np.eye(2))] * 2), {}, "operation matmul, 2×2"),
+    ],
+)
+def test_every_control_has_a_name_of_its_own_and_none_is_in_another(opened, make, options, name):
+    window = opened(make(), **options)
+    window.run("document.getElementById('open-all').click()")
+    for _ in range(2):
+        names = window.run(NAMES)
+        assert len(names) == len(set(names))
+        assert all(label.strip() for label in names)
+        assert any(label.startswith(name) for label in names)
+        nested = ":is([role=button], button) :is([role], button, input, [tabindex], [data-at])"
+        assert count(window, nested) == 0
+        window.run("window.dispatchEvent(new Event('beforeprint'))")  # which draws everything
+    window.run("window.dispatchEvent(new Event('afterprint'))")
+    window.click("#close-all")
+    assert count(window, "#stage .box") == sum(name.endswith("closed") for name in window.run(NAMES))
 
 
 def test_few_tab_stops(opened):
@@ -505,10 +605,16 @@ def test_text_contrasts_with_its_background(opened, scheme):
     window = opened(loss_of())
     window.prefer(scheme)
     window.click(id_of(window, "affine") + " > .body")
-    found = window.run(CONTRASTS)
+    for keys in ("", "h", "t"):
+        window.keys(keys)
+        found = window.run(CONTRASTS)
+        assert len(found) > 60
+        assert [pair for pair in found if pair[1] < 4.5] == []
+    layer = mg.nn.Linear(2, 2, rng=0)  # its weights are shared
+    opened(layer(layer(np.ones((1, 2)))))
+    window.keys("/Linear" + driver.ENTER + driver.ESCAPE + " ")  # which closes a scope
+    assert [pair for pair in window.run(CONTRASTS) if pair[1] < 4.5] == []
     window.prefer("light")
-    assert len(found) > 60
-    assert [pair for pair in found if pair[1] < 4.5] == []
 
 
 TYPE = "const s = document.getElementById('search'); s.value = 'tanh'; s.dispatchEvent(new Event('input'));"
@@ -523,7 +629,7 @@ def test_of_many_operations_only_the_visible_ones_are_drawn(opened, full):
     window.run(CLICK % ".fold")
     window.click("#open-all")
     assert count(window, "#stage *") < 2000
-    window.run(CLICK % ".operation")
+    window.run(CLICK % ".operation > .body")
     window.run(TYPE)
     for _ in range(2):
         window.click("#next")
@@ -540,7 +646,7 @@ def test_a_folded_loop_counts_all_its_steps_and_shows_their_colours(opened):
     window = opened(loss, unroll="fold")
     assert texts(window, "#size") == ["25 operations"]
     window.click("#heat")
-    dotted = "return [...document.querySelectorAll('.operation')].map((item) => item.classList.contains('cold'))"
+    dotted = "return [...document.querySelectorAll('#stage .operation')].map((item) => item.classList.contains('cold'))"
     assert window.run(dotted) == [False] * 3
     assert count(window, ".strip rect") == 24  # the colours of 12 steps of both operations in the loop
     window.click("#heat")

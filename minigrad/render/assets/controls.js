@@ -28,7 +28,16 @@ function toggle(box) {
 function setAll(closed) {
   for (const box of [root, ...boxes]) Object.assign(box, { closed: closed && box !== root, stale: true });
   layOut();
-  fit(READABLE);
+  fit(readable());
+}
+
+// In a narrow window, closes boxes that are too wide to be read, inner ones first.
+function closeWide() {
+  const room = (canvas.clientWidth - 2 * MARGIN) / readable(), wide = laid.boxes.filter((box) => box !== root && box.w > room);
+  if (canvas.clientWidth >= NARROW || root.w <= room || !wide.length) return;
+  setClosed(wide.at(-1), true);
+  layOut();
+  closeWide();
 }
 
 // The next item in a direction: one that a wire joins to this one, or else the nearest in the drawing.
@@ -163,11 +172,12 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-document.getElementById("title").textContent = data.title;
+document.getElementById("title").textContent = data.title || "graph";
 document.getElementById("size").textContent = plural(root.count, "operation");
 for (const [key, { ticks }] of Object.entries(HEATS)) document.getElementById(key).hidden = !ticks;
 for (const id of ["open-all", "close-all"]) document.getElementById(id).hidden = !boxes.length;
 closeForStart(MOST_AT_START);
 layOut();
-fit(READABLE);
+closeWide();
+fit(readable());
 document.body.classList.add("ready");

@@ -15,13 +15,13 @@ function svg(name, attributes, parent, text) {
 // What the drawing shows now: elements of items and wires, the area that they cover, and the level of detail.
 const drawn = { items: new Map(), pieces: [], area: null, level: 0, labelled: true };
 const firstInSight = () => laid.items.find((item) => drawn.items.has(item));
-const UNLABELLED = -3, SMALLEST_OPEN = 24; // a level without labels; a box lower than this many pixels looks empty
+const SMALLEST_TEXT = 6, SMALLEST_OPEN = 24; // pixels of the lowest text and of the lowest box that can be read
 
 // Draws what is in sight and around it.
 function draw() {
   const focused = stage.contains(document.activeElement) ? document.activeElement.dataset.at : null;
   Object.assign(drawn, { items: new Map(), pieces: [], area: areaInSight(0.5), level: levelOfDetail() });
-  drawn.labelled = view.printing || drawn.level > UNLABELLED;
+  drawn.labelled = view.printing || 12 * view.scale >= SMALLEST_TEXT;
   stage.replaceChildren();
   stage.classList.toggle("far", !drawn.labelled);
   const full = new Set();
@@ -34,7 +34,7 @@ function draw() {
   if (drawn.labelled) drawLabels(full);
   paintHeat(state.heat);
   paintSelection(shownSelection());
-  if (focused) (stage.querySelector(`[data-at=${focused}]`) || canvas).focus({ preventScroll: true });
+  if (focused) (stage.querySelector(`[data-at=${focused}][role]`) || canvas).focus({ preventScroll: true });
 }
 
 // Labels last: they are above all wires.
@@ -49,8 +49,9 @@ function drawLabels(open) {
   }
 }
 
+// At level -2, the scale is at least 1/2, and names are high enough to be read.
 function levelOfDetail() {
-  return Math.round(2 * Math.log2(view.scale));
+  return Math.floor(2 * Math.log2(view.scale));
 }
 
 // Whether something is in the area that is drawn.
@@ -66,11 +67,12 @@ function saidOf(edges) {
 
 function drawBox(box, parent, open) {
   const group = svg("g", { class: `scope${box.row ? " row" : ""}`, "data-id": box.id, transform: `translate(${r(box.X)} ${r(box.Y)})` }, parent);
-  for (const k of box.stack ? [6, 3, 0] : [0]) if (box !== root) svg("rect", { class: "frame", x: k, y: k, width: r(box.w), height: r(box.h), rx: 6 }, group);
-  drawn.items.set(box, { group, target: group, chips: [] });
-  if (!open) return;
-  for (const piece of box.pieces) if (isNear(piece.area, box.X + piece.area.x, box.Y + piece.area.y)) drawPiece(piece, group);
-  if (box !== root && drawn.labelled) drawn.items.get(box).target = drawHeader(box, group);
+  let target = group;
+  for (const k of box.stack ? [6, 3, 0] : [0]) if (box !== root) target = svg("rect", { class: "frame", x: k, y: k, width: r(box.w), height: r(box.h), rx: 6 }, group);
+  if (open) for (const piece of box.pieces) if (isNear(piece.area, box.X + piece.area.x, box.Y + piece.area.y)) drawPiece(piece, group);
+  if (open && box !== root && drawn.labelled) target = drawHeader(box, group);
+  if (box !== root) makeSelectable(target, box);
+  drawn.items.set(box, { group, target, chips: [] });
 }
 
 function drawHeader(box, group) {
@@ -78,12 +80,11 @@ function drawHeader(box, group) {
   let count = plural(box.count, "operation"), width = w + widthOf(count, SMALL) + 36, place = freePlace(box, width);
   if (place === undefined) [count, width, place] = ["", w + 28, freePlace(box, w + 28) || 0];
   const header = svg("g", { class: "header", transform: `translate(${r(place)} 0)` }, group);
-  svg("rect", { class: "back", x: 2, y: 2, width: r(width), height: 19, rx: 5 }, header);
-  drawFold(header, 4, 4, "−");
+  const back = svg("rect", { class: "back", x: 2, y: 2, width: r(width), height: 19, rx: 5 }, header);
+  drawFold(header, box, 4, 4, "−");
   svg("text", { x: 24, y: 16, class: "name" }, header, name);
   svg("text", { x: r(30 + w), y: 16, class: "small" }, header, count);
-  makeSelectable(header, box, `scope ${box.name}, ${plural(box.count, "operation")}`);
-  return header;
+  return back;
 }
 
 // Where a header can stand, as far left as no wire enters the box there.
@@ -93,8 +94,10 @@ function freePlace(box, width) {
   return places.find((x) => !ports.some((port) => port > x && port < x + width + 4));
 }
 
-function drawFold(parent, x, y, sign) {
-  const group = svg("g", { class: "fold", transform: `translate(${r(x)} ${r(y)})` }, parent);
+// The circle is for fingers: at least 40 pixels wide at every scale of this level of detail.
+function drawFold(parent, box, x, y, sign) {
+  const group = svg("g", { class: "fold", "data-at": box.id, transform: `translate(${r(x)} ${r(y)})` }, parent);
+  svg("circle", { cx: 7.5, cy: 7.5, r: r(20 / 2 ** (drawn.level / 2)) }, group);
   svg("rect", { width: 15, height: 15, rx: 4 }, group);
   svg("text", { x: 7.5, y: 11.5 }, group, sign);
 }
@@ -103,25 +106,25 @@ function drawItem(item, parent) {
   const group = svg("g", { class: `item ${item.kind}${item.born ? " born" : ""}`, "data-id": item.id, transform: `translate(${r(item.X)} ${r(item.Y)})` }, parent);
   if (item.closed) svg("rect", { class: "behind", x: item.bodyX + 4, y: 4, width: r(item.bodyW), height: r(item.h), rx: 6 }, group);
   const top = item.chips[0] && item.chips[0].inside ? (item.h - CHIP - 5 - item.textH) / 2 : (item.h - item.textH) / 2;
-  svg("rect", { class: "body", x: r(item.bodyX), width: r(item.bodyW), height: r(item.h), rx: item.kind === "input" || item.kind === "output" ? 2 : 6 }, group);
-  makeSelectable(group, item, `${item.kind} ${item.name}`);
-  drawn.items.set(item, { group, target: group, chips: drawn.labelled ? item.chips : [] });
+  const body = svg("rect", { class: "body", x: r(item.bodyX), width: r(item.bodyW), height: r(item.h), rx: item.kind === "input" || item.kind === "output" ? 2 : 6 }, group);
+  makeSelectable(body, item);
+  drawn.items.set(item, { group, target: body, chips: item.chips });
+  for (const chip of item.chips) drawChip(item, chip, group);
   if (!drawn.labelled) return;
   item.lines.forEach((line, i) => {
     const x = item.bodyX + (item.bodyW + (item.closed ? 14 : 0)) / 2;
     svg("text", { x: r(x), y: r(top + i * LINE + 11), class: line.size === 12 ? "name" : "small", "font-weight": line.weight }, group, line.text);
   });
-  for (const chip of item.chips) drawChip(item, chip, group);
-  if (item.closed) drawFold(group, item.bodyX + 4, (item.h - 15) / 2, "+");
+  if (item.closed) drawFold(group, item, item.bodyX + 4, (item.h - 15) / 2, "+");
 }
 
 function drawChip(item, chip, parent) {
-  chip.stem = chip.inside ? null : svg("path", { class: chip.parameter ? "stem" : "stem quiet", d: `M${r(chip.x + chip.w)} ${r(chip.y + CHIP / 2)}H${r(item.bodyX)}` }, parent);
+  chip.stem = chip.inside || !drawn.labelled ? null : svg("path", { class: chip.parameter ? "stem" : "stem quiet", d: `M${r(chip.x + chip.w)} ${r(chip.y + CHIP / 2)}H${r(item.bodyX)}` }, parent);
   const place = { transform: `translate(${r(chip.x)} ${r(chip.y)})` }, { parameter } = chip;
   const group = svg("g", parameter ? { class: `item ${parameter.kind}`, "data-parameter": parameter.id, ...place } : { class: "constant", ...place }, parent);
-  svg("rect", { class: "body", width: r(chip.w), height: CHIP, rx: 3 }, group);
-  svg("text", { x: r(chip.w / 2), y: 11.5, class: "small" }, group, chip.text);
-  if (parameter) makeSelectable(group, parameter, `${parameter.kind} ${parameter.name}`);
+  const body = svg("rect", { class: "body", width: r(chip.w), height: CHIP, rx: 3 }, group);
+  if (drawn.labelled) svg("text", { x: r(chip.w / 2), y: 11.5, class: "small" }, group, chip.text);
+  if (parameter) makeSelectable(body, parameter, `${parameter.label}, ${chip.argument} of ${item.label}`);
   Object.assign(chip, { group, mark: "" });
 }
 
@@ -137,10 +140,10 @@ function drawPiece(piece, parent) {
   drawn.pieces.push({ piece, group, line, arrow });
 }
 
-// Makes an element stand for an item: a click or key on it is one on the item.
-function makeSelectable(element, item, label) {
-  const attributes = { "data-at": item.id, tabindex: -1, role: "button", "aria-label": label };
-  if (item.isBox) attributes["aria-expanded"] = !item.closed;
+// Makes a shape stand for an item: a click or key on it is one on the item. It contains nothing, so buttons never nest.
+function makeSelectable(element, item, label = item.label) {
+  const state = item.isBox ? `, ${plural(item.count, "operation")}, ${item.closed ? "closed" : "open"}` : "";
+  const attributes = { "data-at": item.id, tabindex: -1, role: "button", "aria-label": label + state };
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
 }
 
@@ -163,10 +166,10 @@ function paintHeat(key) {
     group.classList.toggle("cold", on && !heat && !folded);
     for (const text of group.querySelectorAll(":scope > text")) text.style.fill = heat ? heat.ink : "";
     for (const chip of chips) {
-      const flow = on ? some(chip.heat) : null;
+      const flow = on ? some(chip.heat) : null, fill = on ? flow : chip.parameter && chip.parameter.vertex.shared;
       chip.group.classList.toggle("cold", on && Boolean(chip.parameter) && !flow && !folded);
-      chip.group.querySelector("rect").style.fill = flow ? flow.color : "";
-      chip.group.querySelector("text").style.fill = flow ? flow.ink : "";
+      chip.group.querySelector("rect").style.fill = fill ? fill.color : "";
+      for (const text of chip.group.querySelectorAll("text")) text.style.fill = fill ? fill.ink : "";
       if (chip.stem) chip.stem.style.stroke = flow ? flow.color : "";
     }
   }

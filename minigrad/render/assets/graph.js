@@ -52,19 +52,20 @@ for (const item of vertices) {
 // Every edge between vertices that are no stubs, and to the outputs; of stubs, what flowed at each use. What is said
 // of an edge or a stub is the name of its argument, where the order of arguments matters.
 const edges = [];
+const stubName = ({ vertex: { shared } }, name) => ending(name, 30) + (shared ? ` (shared ${shared.number})` : "");
 for (const item of vertices) {
   item.stubs = [];
   for (const edge of item.vertex.inputs) {
     const source = vertices[edge.source];
-    const { slot, part, said, heat } = edge, name = ending(source.name, 30);
-    if (source.vertex.stub) item.stubs.push({ parameter: source, heat, text: said ? `${said}: ${name}` : name });
+    const { slot, part, said, heat, argument } = edge, name = source.vertex.stub && stubName(source, edge.stub);
+    if (source.vertex.stub) item.stubs.push({ parameter: source, argument, heat, text: said ? `${said}: ${name}` : name });
     else edges.push({ from: source, slot, to: item, part, said, heat });
   }
 }
 for (const item of outputs) {
   const from = vertices[item.output.source];
   if (!from.vertex.stub) edges.push({ from, slot: item.output.slot, to: item, part: "", said: "", heat: from.vertex.heat });
-  else item.stubs = [{ parameter: from, heat: from.vertex.heat, text: ending(from.name, 30) }];
+  else item.stubs = [{ parameter: from, argument: "value", heat: from.vertex.heat, text: stubName(from, from.name) }];
 }
 for (const item of [...vertices, ...outputs]) item.fedBy = [];
 for (const edge of edges) edge.to.fedBy.push(edge);
@@ -76,6 +77,22 @@ for (const item of vertices) for (const edge of item.vertex.inputs) usersOf.get(
 for (const item of outputs) usersOf.get(vertices[item.output.source]).push(item);
 // Where an item is: of a parameter, which has no place of its own, the first item that uses it.
 const placeOf = (item) => (item.parent ? item : usersOf.get(item)[0]);
+
+// Accessible names: the kind and the name; of items that are alike also the scope, and then a number; at the end shapes.
+const labelled = [...boxes, ...vertices, ...outputs];
+for (const item of labelled) {
+  const { kind, name, row, vertex } = item, step = vertex && vertex.step !== null ? `, step ${vertex.step} of ${vertex.last + 1}` : "";
+  item.label = `${item.isBox ? (row ? "steps" : "scope") : kind} ${(vertex && vertex.full) || name}${step}`;
+}
+for (const more of [({ parent }) => (parent && parent !== root ? ` in ${parent.name}` : ""), (_, i, { length }) => `, ${i + 1} of ${length}`]) {
+  const alike = new Map();
+  for (const item of labelled) alike.set(item.label, alike.get(item.label) || []).get(item.label).push(item);
+  for (const items of alike.values()) if (items.length > 1) items.forEach((item, i) => { item.label += more(item, i, items); });
+}
+for (const item of labelled) {
+  const shapes = (item.vertex ? item.vertex.outputs : [item.output || {}]).map(({ shape }) => shape && shape.replace(/[[\]]/g, ""));
+  item.label = [item.label, ...new Set(shapes)].filter(Boolean).join(", ");
+}
 
 // The item that stands for another in the drawing: the outermost closed box around it, or itself.
 function visible(item) {

@@ -125,6 +125,7 @@ function layOut() {
       if (!item.isBox || item.closed) laid.items.push(item);
     }
   }
+  drawMap();
 }
 
 function layOutBox(box) {

@@ -1,13 +1,46 @@
 // Pan and zoom: wheel, drag, pinch, keys and buttons.
 
 const view = { x: 0, y: 0, scale: 1, dragged: false, printing: false, pointers: new Map() };
-const SMALLEST = 0.02, LARGEST = 4, READABLE = 1, MARGIN = 16;
+const SMALLEST = 0.02, LARGEST = 4, MARGIN = 16, NARROW = 640, map = document.getElementById("map"), sight = document.getElementById("sight");
+
+// The smallest scale of the first view.
+function readable() {
+  return canvas.clientWidth < NARROW ? 0.65 : 1;
+}
 
 function applyView() {
   stage.setAttribute("transform", view.printing ? "" : `translate(${r(view.x)} ${r(view.y)}) scale(${view.scale.toFixed(4)})`);
+  stage.classList.toggle("names", !view.printing && SMALL * view.scale < SMALLEST_TEXT);
   const { x, y, w, h } = areaInSight(0), { area } = drawn;
   const holds = area && x >= area.x && y >= area.y && x + w <= area.x + area.w && y + h <= area.y + area.h;
   if (!holds || levelOfDetail() !== drawn.level) draw();
+  map.toggleAttribute("hidden", w >= root.w && h >= root.h);
+  sight.setAttribute("d", outline(x, y, w, h));
+}
+
+function outline(x, y, w, h) {
+  return `M${r(x)} ${r(y)}h${r(w)}v${r(h)}h${r(-w)}z`;
+}
+
+// The map of a drawing that is larger than the window: a path for each kind of item, and the part in sight.
+function drawMap() {
+  const size = Math.min(150 / root.w, 110 / root.h), paths = new Map();
+  for (const item of [...laid.boxes, ...laid.items]) {
+    const { X, Y, w, h, isBox, closed, kind, bodyX, bodyW } = item, open = isBox && !closed, key = open ? "frame" : `item ${kind}`;
+    paths.set(key, (paths.get(key) || "") + (open ? outline(X, Y, w, h) : outline(X + bodyX, Y, bodyW, h)));
+  }
+  map.setAttribute("viewBox", `0 0 ${r(root.w)} ${r(root.h)}`);
+  Object.assign(map.style, { width: `${Math.max(root.w * size, 30)}px`, height: `${Math.max(root.h * size, 30)}px` });
+  map.replaceChildren(...[...paths].map(([key, d]) => svg("path", { class: key, d })), sight);
+}
+
+function moveTo(event) {
+  if (!event.buttons) return;
+  const frame = map.getBoundingClientRect();
+  map.setPointerCapture(event.pointerId);
+  view.x = canvas.clientWidth / 2 - ((event.clientX - frame.left) / frame.width) * root.w * view.scale;
+  view.y = canvas.clientHeight / 2 - ((event.clientY - frame.top) / frame.height) * root.h * view.scale;
+  applyView();
 }
 
 // The part of the drawing that the window shows, and a margin, in windows; in print, all of it.
@@ -36,10 +69,12 @@ function pan(dx, dy) {
   applyView();
 }
 
-// The whole drawing; at the start not smaller than can be read: then its top, with the first item in the middle.
+// The whole drawing; at the start as wide as the window but not smaller than can be read: then its top, with the first
+// item in the middle.
 function fit(least = SMALLEST) {
   const w = canvas.clientWidth, h = canvas.clientHeight, first = laid.items.reduce((top, item) => (item.Y < top.Y ? item : top));
-  view.scale = Math.max(Math.min((w - 2 * MARGIN) / root.w, (h - 2 * MARGIN) / root.h, 1.25), least);
+  const high = Math.max((h - 2 * MARGIN) / root.h, least === SMALLEST ? 0 : 1);
+  view.scale = Math.max(Math.min((w - 2 * MARGIN) / root.w, high, 1.25), least);
   view.x = centered((w - root.w * view.scale) / 2, first.X, first.w, root.w, w);
   view.y = centered((h - root.h * view.scale) / 2, first.Y, first.h, root.h, h);
   applyView();
@@ -47,7 +82,7 @@ function fit(least = SMALLEST) {
 
 // Brings an item towards the middle of the window, no farther than the drawing fills it: its neighbours come along.
 function center(item) {
-  view.scale = Math.max(view.scale, READABLE);
+  view.scale = Math.max(view.scale, readable());
   view.x = centered(view.x, item.X, item.w, root.w, canvas.clientWidth);
   view.y = centered(view.y, item.Y, item.h, root.h, canvas.clientHeight);
   applyView();
@@ -103,6 +138,8 @@ canvas.addEventListener("pointermove", (event) => {
   view.pointers.set(event.pointerId, now);
 });
 
+for (const name of ["pointerdown", "pointermove"]) map.addEventListener(name, moveTo);
+window.addEventListener("resize", applyView);
 for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => view.pointers.delete(event.pointerId));
 
 // In print the whole drawing fits on the page; small ones are not enlarged much.
