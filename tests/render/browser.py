@@ -55,6 +55,17 @@ class Browser:
     def visit(self, address: str) -> None:
         """Load a page, and wait until its script reports that it is ready."""
         self._send("/url", {"url": address})
+        self.wait_until_ready()
+
+    @contextlib.contextmanager
+    def inside_frame(self, number: int) -> Iterator[None]:
+        """Let commands refer to a frame of the page."""
+        self._send("/frame", {"id": number})
+        yield
+        self._send("/frame", {"id": None})
+
+    def wait_until_ready(self) -> None:
+        """Wait until the page's script reports that it is ready."""
         deadline = time.monotonic() + 60
         while not self.run("return document.body.classList.contains('ready')"):
             assert time.monotonic() < deadline, f"the page never was ready: {self.messages()}"

@@ -651,3 +651,16 @@ def test_a_folded_loop_counts_all_its_steps_and_shows_their_colours(opened):
     assert count(window, ".strip rect") == 24  # the colours of 12 steps of both operations in the loop
     window.click("#heat")
     assert count(window, ".strip rect") == 0
+
+
+def test_a_frame_that_has_no_size_at_first(window, tmp_path):
+    """As the output of a notebook, which also sandboxes it."""
+    frame = to_html(mg.tanh(graphs.leaf(2)))._repr_html_()
+    (tmp_path / "notebook.html").write_text(f"<body class=ready><div hidden>{frame}</div>", encoding="utf-8")
+    window.open(tmp_path / "notebook.html")
+    assert window.run("return !document.querySelector('div').toggleAttribute('hidden')")
+    with window.inside_frame(0):
+        window.wait_until_ready()
+        width = window.run("return innerWidth")
+        assert abs(window.middle(".output")[0] - width / 2) < width / 10
+    assert window.messages() == []

@@ -176,8 +176,13 @@ document.getElementById("title").textContent = data.title || "graph";
 document.getElementById("size").textContent = plural(root.count, "operation");
 for (const [key, { ticks }] of Object.entries(HEATS)) document.getElementById(key).hidden = !ticks;
 for (const id of ["open-all", "close-all"]) document.getElementById(id).hidden = !boxes.length;
-closeForStart(MOST_AT_START);
-layOut();
-closeWide();
-fit(readable());
-document.body.classList.add("ready");
+function start() {
+  closeForStart(MOST_AT_START);
+  layOut();
+  closeWide();
+  fit(readable());
+  window.addEventListener("resize", applyView);
+  document.body.classList.add("ready");
+}
+// The frame of a notebook may have no size until its script has run.
+if (canvas.clientWidth) start(); else window.addEventListener("resize", start, { once: true });

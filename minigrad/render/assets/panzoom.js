@@ -139,7 +139,6 @@ canvas.addEventListener("pointermove", (event) => {
 });
 
 for (const name of ["pointerdown", "pointermove"]) map.addEventListener(name, moveTo);
-window.addEventListener("resize", applyView);
 for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => view.pointers.delete(event.pointerId));
 
 // In print the whole drawing fits on the page; small ones are not enlarged much.
