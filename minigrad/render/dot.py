@@ -64,7 +64,7 @@ from .labels import (
 )
 from .options import Depth, Unroll, check_choice, drawn_picture, with_graphs
 from .picture import Edge, Output, Picture, Vertex
-from .scopes import Scope, call_scopes
+from .scopes import Scope, call_scopes, shows_layers
 
 __all__ = ["FEEDBACK", "DotWriter", "INK", "quoted", "to_dot"]
 
@@ -268,7 +268,7 @@ class DotWriter:
             style = f'labeljust=l style=rounded color="#b8b8b8" fontcolor="{INK}"'
             number = next(self.clusters)
             # a stack is a pile: two empty frames around its own
-            around = 2 * (self._is_stack(inner) and not self._is_stack(scope))
+            around = 2 * shows_layers(self.vertices, inner)
             for k in range(around):
                 self.lines.append(f'{indent}subgraph cluster_{number}_{k} {{ label="" margin=4 {style}')
             self.lines += [f"{indent}subgraph cluster_{number} {{", f"{indent}  label={quoted(inner.name)} {style}"]
@@ -282,9 +282,6 @@ class DotWriter:
             first = [i for i in below if own.isdisjoint(edge.source for edge in self.vertices[i].inputs)]
             last = [i for i in above if i not in used]
             self.edges += [f"  n{a} -> n{b} [style=invis weight=0]" for a in last for b in first]
-
-    def _is_stack(self, scope: Scope) -> bool:
-        return all(self.vertices[i].in_stack for i in scope.members)
 
     def _indent(self, scope: Scope, number: int) -> None:
         """Keep edges to the first vertex of a cluster off the label.

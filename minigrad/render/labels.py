@@ -18,7 +18,7 @@ import numpy as np
 from ..spec import Spec
 from .picture import Edge, Path, Picture, Vertex
 
-__all__ = ["STEP", "Constant", "alike", "argument_order", "constants_of", "default_name", "free_names", "full_name",
+__all__ = ["LAYERS", "STEP", "Constant", "alike", "argument_order", "constants_of", "default_name", "free_names", "full_name",
            "index_text", "leaf_names", "constant_of", "number_text", "option_span", "option_text", "option_words",
            "output_name", "path_span", "shape_of", "short_name", "span", "stubbed", "times_of", "title_parts",
            "title_span",
@@ -26,6 +26,7 @@ __all__ = ["STEP", "Constant", "alike", "argument_order", "constants_of", "defau
 
 _TITLE = re.compile(r"(?P<name>.*?)(?P<about> · .*?)?(?:, call \d+ of \d+)?", re.DOTALL)  # of a frame
 STEP = re.compile(r"(?:step|time|t)[ _=]?\d+")  # the name of a scope that is a step of a loop
+LAYERS = re.compile(r"(?:.*, )?[\d,]+ layers(?: \(\d+\))?")  # the name of a frame around one layer of a stack
 _LONGEST = 32  # characters of an option
 _NUMBER = re.compile(r"\d{1,18}")  # longer ones in parts, because `int` may raise for them
 _USES = {"parameter": 0, "buffer": 0, "input": 2, "operation": 8}

@@ -9,8 +9,8 @@ code of the network. Indented lines are frames and the boxes in them, in the ord
     input -> affine ~> affine -> output
 
 Lines with arrows are chains of edges; ``~>`` is an edge from the previous step. A box is named by its label without the
-sizes of a module, and by its number in the text if several have the same name. ``(strip)`` marks a strip of colours.
-Parameters are not listed.
+sizes of a module, and by its number in the text if several have the same name. ``(strip)`` marks a strip of colours, and
+``(pile)`` a frame with two more behind it. Parameters are not listed.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def pytorchs_tensors(torch: Any, name: str) -> tuple[Any, list[Any]]:
     b.sigmoid, b.detach = torch.sigmoid, lambda x: x.detach()
     b.slope = lambda f, x: torch.autograd.grad(f(x), x, create_graph=True)[0]
     network, inputs = DRAWN[name].build(b)
-    return network, [torch.tensor(a) if a.dtype.kind == "i" else torch.tensor(a).float().requires_grad_() for a in inputs]
+    return network, [
+        torch.tensor(a) if a.dtype.kind == "i" else torch.tensor(a).float().requires_grad_() for a in inputs
+    ]
 
 
 def _slope(f: Callable[[Any], Any], x: Any) -> Any:
@@ -330,7 +332,7 @@ Classifier
     places · Embedding 24→64
       embedding
     add
-    layers.0 … layers.5 · TransformerEncoderLayer, 6 layers
+    layers.0 … layers.5 · TransformerEncoderLayer, 6 layers (pile)
       self_attn · MultiHeadAttention
         affine
         reshape
@@ -472,7 +474,7 @@ targets3 -> binary_cross_entropy_with_logits 3 -> output 1
         """
 input
 Sequential
-  6 layers
+  6 layers (pile)
     0 … 10 · Linear 8→8
       affine
     1 … 11 · ReLU
@@ -487,7 +489,7 @@ input -> affine -> relu -> output
 input
 Deep
   layers · Sequential
-    13 layers
+    13 layers (pile)
       0 … 24 · Linear 16→16
         affine (strip)
       1 … 25 · Sigmoid

@@ -6,8 +6,11 @@ import html
 import re
 from collections import Counter
 from itertools import pairwise
+from xml.etree import ElementTree
 
-__all__ = ["expectation", "read_dot"]
+import numpy as np
+
+__all__ = ["expectation", "leaving", "read_dot", "read_svg"]
 
 
 def expectation(text):
@@ -46,7 +49,7 @@ def read_dot(text):
         if "subgraph cluster_" in line:
             path.append("")
         elif (title := re.match(r' *label="(.+?)" labeljust', line)) and path:
-            path[-1] = title[1]
+            path[-1] = title[1] + " (pile)" * (path[-3:-1] == ["", ""])
             frames.append(tuple(filter(None, path)))
         elif line.strip().startswith("}"):
             del path[len(path) - line.count("}") :]
@@ -72,3 +75,83 @@ def _read(frames, nodes, edges):
     boxes = _named([nodes[name] for name in order])
     names = dict(zip(order, boxes, strict=True))
     return sorted(frames), boxes, sorted({(names[a], kind, names[b]) for a, kind, b in edges})
+
+
+# SVG ------------------------------------------------------------------------------------------------------------------
+
+
+class _Shape:
+    """A frame, box or edge of an SVG: its lines of text, the points of its outline, and its smallest rectangle."""
+
+    def __init__(self, group):
+        parts = [(part.tag.partition("}")[2], part) for part in group.iter()]
+        self.title = next(part.text for tag, part in parts if tag == "title")
+        self.texts = [part.text.replace("\xa0", " ") for tag, part in parts if tag == "text"]
+        self.outlines = [_points(part) for tag, part in parts if tag in ("path", "polygon")]
+        self.dashed = any("stroke-dasharray" in part.attrib for _, part in parts)
+        self.low, self.high = (end(self.outlines[0], axis=0) for end in (np.min, np.max)) if self.outlines else (0, 0)
+
+    def holds(self, points):
+        return bool(((self.low <= points) & (points <= self.high)).all())
+
+
+def _points(part):
+    return np.array(
+        [xy.split(",") for xy in re.findall(r"-?[\d.]+,-?[\d.]+", part.get("d") or part.get("points"))], float
+    )
+
+
+def _shapes(svg, kind):
+    groups = ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}g")
+    return [shape for group in groups if group.get("class") == kind and (shape := _Shape(group)).outlines]
+
+
+def read_svg(svg):
+    """Return frames, boxes and edges of an SVG, as `expectation` does; a frame is around what is inside its outline."""
+    clusters = _frames(svg)
+    frames = [path for shape in clusters if (path := _around(clusters, shape)) and shape.texts]
+    shapes = [shape for shape in _shapes(svg, "node") if re.fullmatch(r"[no]\d+", shape.title)]
+    strip = [" (strip)" * (len(shape.outlines) > 2) for shape in shapes]
+    nodes = {s.title: (s.texts[0] + mark, _around(clusters, s)) for s, mark in zip(shapes, strip, strict=True)}
+    edges = set()
+    for shape in _shapes(svg, "edge"):
+        source, target = re.sub(r":\w", "", shape.title).split("->")
+        if source in nodes and target in nodes:
+            curve, arrow = shape.outlines
+            start, end = (np.linalg.norm(arrow.mean(axis=0) - curve[k]) for k in (0, -1))
+            edges.add((source, "~" if shape.dashed else "-", target)[:: -1 if start < end else 1])
+    return _read(frames, nodes, edges)
+
+
+def _frames(svg):
+    """Return the frames, outermost first."""
+    frames = [shape for shape in _shapes(svg, "cluster") if not shape.title.startswith("cluster_s")]
+    return sorted(frames, key=lambda shape: -np.prod(shape.high - shape.low))
+
+
+def _around(frames, shape):
+    """Return the titles of the frames around a shape, or around and including a frame."""
+    titles = ["".join(f.texts) for f in frames if f.holds(shape.low) and f.holds(shape.high)]
+    piled = [t + " (pile)" * (titles[max(k - 2, 0) : k] == ["", ""]) for k, t in enumerate(titles)]
+    return tuple(filter(None, piled))
+
+
+def leaving(svg):
+    """Return edges that leave a frame around both of their ends: the frame, the edge, and by how many points."""
+    nodes, frames, found = {shape.title: shape for shape in _shapes(svg, "node")}, _frames(svg), []
+    for shape in _shapes(svg, "edge"):
+        ends = [nodes[name] for name in re.sub(r":\w", "", shape.title).split("->")]
+        points = _sampled(shape.outlines[0])
+        for frame in frames:
+            if all(frame.holds(end.low) and frame.holds(end.high) for end in ends):
+                far = max(np.max(frame.low - points), np.max(points - frame.high))
+                found += [("".join(frame.texts), shape.title, float(far))] if far > 0 else []
+    return found
+
+
+def _sampled(curve):
+    """Return points on a curve of Bézier pieces, whose control points may be far from it."""
+    t = np.linspace(0, 1, 20)[:, None]
+    weights = ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3)
+    pieces = [curve[k : k + 4] for k in range(0, len(curve) - 3, 3)]
+    return np.concatenate([sum(w * point for w, point in zip(weights, piece, strict=True)) for piece in pieces])
