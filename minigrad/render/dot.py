@@ -371,10 +371,10 @@ class DotWriter:
         kept: Counter[str] = Counter()
         for node in dict.fromkeys(v.node for v in vertex.operations if v.kind == "operation" and v.gathers is None):
             kept.update(self.kept.get(node, {}))
+        keeps = f"{vertex.whose}keep" if vertex.whose else "keeps"
         if vertex.kind == "module":
-            return f"keeps {byte_text(kept.total())}" if kept.total() else ""
+            return f"{keeps} {byte_text(kept.total())}" if kept.total() else ""
         words = [f"{name} {byte_text(size) if size else ''}".strip() for name, size in kept.items()]
-        keeps = "keeps" if vertex.step is None and not vertex.folds else "all steps keep"
         return f"{keeps} {_in_lines(words)}" if words else ""
 
     def _stub_texts(self, number: int) -> tuple[str, str]:

@@ -86,9 +86,11 @@ def option_words(options: Mapping[str, Any], most: int | None = None) -> dict[st
 def index_text(index: Any) -> str:
     """Format an index as you type it between brackets.
 
-    >>> index_text((slice(None), slice(2, None), -1, ...))
-    ':, 2:, -1, …'
+    >>> index_text((slice(None), slice(2, None), -1, ...)), index_text(np.zeros((2, 3), int))
+    (':, 2:, -1, …', 'indices [2×3]')
     """
+    if isinstance(index, np.ndarray) and index.ndim:
+        return f"{'mask' if index.dtype == bool else 'indices'} [{'×'.join(map(str, index.shape))}]"
     if isinstance(index, tuple):
         return ", ".join(map(index_text, index)) or "()"
     if isinstance(index, slice):

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-__all__ = ["expectation", "leaving", "read_dot", "read_svg"]
+__all__ = ["expectation", "frames_in", "leaving", "read_dot", "read_svg"]
 
 
 def expectation(text):
@@ -108,7 +108,7 @@ def _shapes(svg, kind):
 
 def read_svg(svg):
     """Return frames, boxes and edges of an SVG, as `expectation` does; a frame is around what is inside its outline."""
-    clusters = _frames(svg)
+    clusters = frames_in(svg)
     frames = [path for shape in clusters if (path := _around(clusters, shape)) and shape.texts]
     shapes = [shape for shape in _shapes(svg, "node") if re.fullmatch(r"[no]\d+", shape.title)]
     strip = [" (strip)" * (len(shape.outlines) > 2) for shape in shapes]
@@ -123,8 +123,8 @@ def read_svg(svg):
     return _read(frames, nodes, edges)
 
 
-def _frames(svg):
-    """Return the frames, outermost first."""
+def frames_in(svg):
+    """Return the outlines of all frames, outermost first."""
     frames = [shape for shape in _shapes(svg, "cluster") if not shape.title.startswith("cluster_s")]
     return sorted(frames, key=lambda shape: -np.prod(shape.high - shape.low))
 
@@ -138,7 +138,7 @@ def _around(frames, shape):
 
 def leaving(svg):
     """Return edges that leave a frame around both of their ends: the frame, the edge, and by how many points."""
-    nodes, frames, found = {shape.title: shape for shape in _shapes(svg, "node")}, _frames(svg), []
+    nodes, frames, found = {shape.title: shape for shape in _shapes(svg, "node")}, frames_in(svg), []
     for shape in _shapes(svg, "edge"):
         ends = [nodes[name] for name in re.sub(r":\w", "", shape.title).split("->")]
         points = _sampled(shape.outlines[0])
