@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-__all__ = ["expectation", "frames_in", "leaving", "read_dot", "read_svg"]
+__all__ = ["expectation", "frames_in", "leaving", "read_dot", "read_page", "read_svg"]
 
 
 def expectation(text):
@@ -75,6 +75,26 @@ def _read(frames, nodes, edges):
     boxes = _named([nodes[name] for name in order])
     names = dict(zip(order, boxes, strict=True))
     return sorted(frames), boxes, sorted({(names[a], kind, names[b]) for a, kind, b in edges})
+
+
+def read_page(content):
+    """Return frames, boxes and edges of a page's content, as `expectation` does, but without edges from a step before.
+
+    The panel of the page says what comes from the previous step.
+    """
+    paths, nodes, edges = [], {}, set()
+    for box in content["boxes"]:
+        title = box["name"] + " (pile)" * box["stack"]
+        paths.append((*(paths[box["parent"]] if box["parent"] >= 0 else ()), title))
+    shown = {f"n{i}": vertex for i, vertex in enumerate(content["vertices"]) if not vertex["stub"]}
+    for name, vertex in shown.items():
+        strip = " (strip)" * bool(vertex["strips"]["heat"])
+        nodes[name] = vertex["name"] + strip, paths[vertex["box"]] if vertex["box"] >= 0 else ()
+        edges |= {(f"n{e['source']}", "-", name) for e in vertex["inputs"] if f"n{e['source']}" in shown}
+    for i, output in enumerate(content["outputs"]):
+        nodes[f"o{i}"] = output["name"], ()
+        edges.add((f"n{output['source']}", "-", f"o{i}"))
+    return _read(paths, nodes, edges)
 
 
 # SVG ------------------------------------------------------------------------------------------------------------------

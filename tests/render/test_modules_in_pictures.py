@@ -68,6 +68,35 @@ def test_frames_of_repeated_modules():
     ]  # fmt: skip
 
 
+class Odd(nn.Module):
+    """Its attributes have the names of sizes."""
+
+    def __init__(self):
+        self.num, self.dim, self.kernel_size = True, 3, False
+
+    def forward(self, x):
+        return mg.tanh(x)
+
+
+def test_only_integers_are_sizes():
+    assert [vertex.scope for vertex in picture_of(Odd()(leaf(2))).vertices if vertex.label == "tanh"] == [("Odd",)]
+
+
+@pytest.mark.parametrize("lengths", [None, [9, 4]])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_bidirectional_layer_explains_itself(layers, lengths):
+    h, last = nn.GRU(4, 6, layers, bidirectional=True, rng=0)(X, lengths=lengths)
+    for text in (mg.render.to_text([h, last]), mg.render.to_dot([h, last])):
+        assert "array" not in text and "(2)" not in text
+    frames = [f"layer {k} {way}" if layers > 1 else way for k in range(layers) for way in ("forward", "reverse")]
+    assert re.findall(r"^  (\w[^%=\n]+):$", mg.render.to_text(h), re.MULTILINE) == frames
+
+
+def test_layers_of_a_recurrent_network_are_frames():
+    text = mg.render.to_text(nn.LSTM(4, 6, 2, rng=0)(X)[0])
+    assert re.findall(r"^  (\w[^%=\n]+):$", text, re.MULTILINE) == ["layer 0", "layer 1"]
+
+
 def test_two_containers_are_two_frames():
     """They and the layers in them have the same names."""
 
