@@ -18,11 +18,10 @@ import numpy as np
 from ..spec import Spec
 from .picture import Edge, Path, Picture, Vertex
 
-__all__ = ["LAYERS", "STEP", "Constant", "alike", "argument_order", "constants_of", "default_name", "free_names", "full_name",
-           "index_text", "leaf_names", "constant_of", "number_text", "option_span", "option_text", "option_words",
-           "output_name", "path_span", "shape_of", "short_name", "span", "stubbed", "times_of", "title_parts",
-           "title_span",
-           "to_be_named", "with_name"]  # fmt: skip
+__all__ = ["LAYERS", "STEP", "Constant", "alike", "argument_order", "constants_of", "default_name", "free_names",
+           "full_name", "index_text", "leaf_names", "constant_of", "number_text", "option_span", "option_text",
+           "option_words", "output_name", "path_span", "shape_of", "short_name", "span", "stubbed", "times_of",
+           "title_parts", "title_span", "to_be_named", "with_name"]  # fmt: skip
 
 _TITLE = re.compile(r"(?P<name>.*?)(?P<about> · .*?)?(?:, call \d+ of \d+)?", re.DOTALL)  # of a frame
 STEP = re.compile(r"(?:step|time|t)[ _=]?\d+")  # the name of a scope that is a step of a loop

@@ -201,7 +201,7 @@ def _described(call: ModuleCall, name: str) -> str:
     known, kind = vars(call.module), type(call.module).__name__
     ends = next((pair for pair in _SIZES if all(type(known.get(size)) is int for size in pair)), ())
     sizes = ["→".join(str(known[size]) for size in ends)]
-    if type(kernel := known.get("kernel_size")) in (int, tuple):
+    if isinstance(kernel := known.get("kernel_size"), (int, tuple)) and not isinstance(kernel, bool):
         sizes.append("×".join(map(str, np.atleast_1d(kernel))))
     return f"{'' if kind == name else kind} {', '.join(filter(None, sizes))}".strip()
 

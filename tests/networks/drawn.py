@@ -9,8 +9,8 @@ code of the network. Indented lines are frames and the boxes in them, in the ord
     input -> affine ~> affine -> output
 
 Lines with arrows are chains of edges; ``~>`` is an edge from the previous step. A box is named by its label without the
-sizes of a module, and by its number in the text if several have the same name. ``(strip)`` marks a strip of colours, and
-``(pile)`` a frame with two more behind it. Parameters are not listed.
+sizes of a module, and by its number in the text if several have the same name. ``(strip)`` marks a strip of colours,
+and ``(pile)`` a frame with two more behind it. Parameters are not listed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import minigrad as mg
 from .layers import minigrads_layers, pytorchs_layers
 from .models import bidirectional_gru, formula, resnet18, transformer, unet
 
-__all__ = ["DRAWN", "Drawn", "pytorchs_tensors", "run"]
+__all__ = ["DRAWN", "Drawn", "built", "pytorchs_tensors", "run"]
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,25 @@ class Drawn:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run(name: str) -> Any:
-    """Run a network with minigrad; return its output, of whose gradients a drawing may need the norms."""
+def built(name: str) -> Callable[[], Any]:
+    """Build a network; return a function that runs it, and notes gradients if the drawing shows them."""
     b = minigrads_layers()
     b.sigmoid, b.slope, b.detach = mg.sigmoid, _slope, lambda x: x.detach()
     network, inputs = DRAWN[name].build(b)
     tensors = [a if a.dtype.kind == "i" else mg.tensor(a, dtype="float32", requires_grad=True) for a in inputs]
-    if not DRAWN[name].options:
-        return network(*tensors)
-    with mg.record():
-        output = network(*tensors)
-        output.backward()
-    return output
+
+    def recorded() -> Any:
+        with mg.record():
+            output = network(*tensors)
+            output.backward()
+        return output
+
+    return recorded if DRAWN[name].options else lambda: network(*tensors)
+
+
+def run(name: str) -> Any:
+    """Return the output of a network."""
+    return built(name)()
 
 
 def pytorchs_tensors(torch: Any, name: str) -> tuple[Any, list[Any]]:
@@ -254,8 +261,8 @@ def _unet() -> str:
         nonlocal pairs
         lines.append(f"  {name} · Sequential")
         for k, c in ((0, inputs), (3, channels)):
-            for j, (frame, label) in enumerate([(f"Conv2d {c}→{channels}, 3×3", "conv2d"), ("BatchNorm2d", "batch_norm"),
-                                                ("ReLU", "relu")]):  # fmt: skip
+            layers = (f"Conv2d {c}→{channels}, 3×3", "conv2d"), ("BatchNorm2d", "batch_norm"), ("ReLU", "relu")
+            for j, (frame, label) in enumerate(layers):
                 lines.extend([f"    {k + j} · {frame}", f"      {label}"])
                 names.append(f"{label} {2 * pairs + 1 + k // 3}")
         pairs += 1
@@ -392,7 +399,8 @@ Penalty
   power
   sum
 output
-input1 -> variable -> affine -> tanh -> multiply 1 -> subtract -> multiply 2 -> matmul 2 -> reshape 2 -> power -> sum -> output
+input1 -> variable -> affine -> tanh -> multiply 1 -> subtract -> multiply 2
+multiply 2 -> matmul 2 -> reshape 2 -> power -> sum -> output
 input2 -> matmul 1 -> reshape 1 -> multiply 2
 transpose 1 -> matmul 1
 transpose 2 -> matmul 2

@@ -87,7 +87,7 @@ def test_only_integers_are_sizes():
 def test_a_bidirectional_layer_explains_itself(layers, lengths):
     h, last = nn.GRU(4, 6, layers, bidirectional=True, rng=0)(X, lengths=lengths)
     for text in (mg.render.to_text([h, last]), mg.render.to_dot([h, last])):
-        assert "array" not in text and "(2)" not in text
+        assert not re.search(r"array|\(2\)", text)
     frames = [f"layer {k} {way}" if layers > 1 else way for k in range(layers) for way in ("forward", "reverse")]
     assert re.findall(r"^  (\w[^%=\n]+):$", mg.render.to_text(h), re.MULTILINE) == frames
 
@@ -168,7 +168,8 @@ def recursive(module, x, more):
 def frames_of_text(y):
     """Return the tree of frames in a listing."""
     stack = [[]]
-    for indent, title in re.findall(r"^( *)([^%=\n]+):$", mg.render.to_text(y, unroll="steps", max_lines=10**6), re.MULTILINE):
+    text = mg.render.to_text(y, unroll="steps", max_lines=10**6)
+    for indent, title in re.findall(r"^( *)([^%=\n]+):$", text, re.MULTILINE):
         del stack[len(indent) // 2 + 1 :]
         stack[-1].append([title])
         stack.append(stack[-1][-1])
