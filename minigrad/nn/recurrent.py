@@ -82,9 +82,11 @@ class _Recurrent(Module):
                 x = ops.dropout(x, self.dropout, self.training, self.rng) if self.dropout else x
             first = [start[number] if len(endings) > 1 and start is not None else start for start in starts]
             weights = [getattr(self, name + ending) for name in ("Wx", "Wh", *self.biases)]
-            way = "reverse" if ending.endswith("_reverse") else "forward"
-            with scope(way) if self.bidirectional else nullcontext():  # frames in drawings
-                states, last = self._one_way(x, first, weights, lengths, indices, way == "reverse")
+            backwards = ending.endswith("_reverse")
+            words = [f"layer {layer}"] * (self.num_layers > 1)
+            words += ["reverse" if backwards else "forward"] * self.bidirectional
+            with scope(" ".join(words)) if words else nullcontext():  # a frame in drawings
+                states, last = self._one_way(x, first, weights, lengths, indices, backwards)
             outputs.append(states)
             for end, state in zip(ends, last, strict=True):
                 end.append(state)

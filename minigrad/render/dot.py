@@ -65,7 +65,7 @@ from .labels import (
 )
 from .options import Depth, Unroll, check_choice, drawn_picture, with_graphs
 from .picture import Edge, Output, Picture, Vertex
-from .scopes import Scope, call_scopes
+from .scopes import Scope, call_scopes, shows_layers
 
 __all__ = ["FEEDBACK", "DotWriter", "INK", "quoted", "to_dot"]
 
@@ -266,7 +266,7 @@ class DotWriter:
             style = f'labeljust=l style=rounded color="#b8b8b8" fontcolor="{INK}"'
             number = next(self.clusters)
             # a stack is a pile: two empty frames around its own
-            around = 2 * (self._is_stack(inner) and not self._is_stack(scope))
+            around = 2 * shows_layers(self.vertices, inner)
             for k in range(around):
                 self.lines.append(f'{indent}subgraph cluster_{number}_{k} {{ label="" margin=4 {style}')
             self.lines += [f"{indent}subgraph cluster_{number} {{", f"{indent}  label={quoted(inner.name)} {style}"]
@@ -280,9 +280,6 @@ class DotWriter:
             first = [i for i in below if own.isdisjoint(edge.source for edge in self.vertices[i].inputs)]
             last = [i for i in above if i not in used]
             self.edges += [f"  n{a} -> n{b} [style=invis weight=0]" for a in last for b in first]
-
-    def _is_stack(self, scope: Scope) -> bool:
-        return all(self.vertices[i].in_stack for i in scope.members)
 
     def _indent(self, scope: Scope, number: int) -> None:
         """Keep edges to the first vertex of a cluster off the label.
@@ -372,10 +369,10 @@ class DotWriter:
         kept: Counter[str] = Counter()
         for node in dict.fromkeys(v.node for v in vertex.operations if v.kind == "operation" and v.gathers is None):
             kept.update(self.kept.get(node, {}))
+        keeps = f"{vertex.whose}keep" if vertex.whose else "keeps"
         if vertex.kind == "module":
-            return f"keeps {byte_text(kept.total())}" if kept.total() else ""
+            return f"{keeps} {byte_text(kept.total())}" if kept.total() else ""
         words = [f"{name} {byte_text(size) if size else ''}".strip() for name, size in kept.items()]
-        keeps = "keeps" if vertex.step is None and not vertex.folds else "all steps keep"
         return f"{keeps} {_in_lines(words)}" if words else ""
 
     def _stub_texts(self, number: int) -> tuple[str, str]:

@@ -182,8 +182,7 @@ def seconds_of(vertex: Vertex) -> float | None:
 def time_words(vertex: Vertex) -> str:
     """Return the times of the forward function and of the VJP as text; empty without a profile."""
     words = " + ".join(map(time_text, times_by_phase(vertex).values()))
-    total = f"all {'layers' if vertex.in_stack else 'steps'} " if vertex.step is not None or vertex.folds else ""
-    return words and total + words
+    return words and vertex.whose + words
 
 
 def times_by_phase(vertex: Vertex) -> dict[str, int]:

@@ -18,13 +18,14 @@ import numpy as np
 from ..spec import Spec
 from .picture import Edge, Path, Picture, Vertex
 
-__all__ = ["STEP", "Constant", "alike", "argument_order", "constants_of", "default_name", "free_names", "full_name",
-           "index_text", "leaf_names", "constant_of", "number_text", "option_span", "option_text", "option_words",
-           "output_name", "path_span", "shape_of", "shared_weights", "short_name", "span", "stubbed", "times_of",
-           "title_parts", "title_span", "to_be_named", "with_name"]  # fmt: skip
+__all__ = ["LAYERS", "STEP", "Constant", "alike", "argument_order", "constants_of", "default_name", "free_names",
+           "full_name", "index_text", "leaf_names", "constant_of", "number_text", "option_span", "option_text",
+           "option_words", "output_name", "path_span", "shape_of", "shared_weights", "short_name", "span", "stubbed",
+           "times_of", "title_parts", "title_span", "to_be_named", "with_name"]  # fmt: skip
 
 _TITLE = re.compile(r"(?P<name>.*?)(?P<about> · .*?)?(?:, call \d+ of \d+)?", re.DOTALL)  # of a frame
 STEP = re.compile(r"(?:step|time|t)[ _=]?\d+")  # the name of a scope that is a step of a loop
+LAYERS = re.compile(r"(?:.*, )?[\d,]+ layers(?: \(\d+\))?")  # the name of a frame around one layer of a stack
 _LONGEST = 32  # characters of an option
 _NUMBER = re.compile(r"\d{1,18}")  # longer ones in parts, because `int` may raise for them
 _USES = {"parameter": 0, "buffer": 0, "input": 2, "operation": 8}
@@ -86,9 +87,11 @@ def option_words(options: Mapping[str, Any], most: int | None = None) -> dict[st
 def index_text(index: Any) -> str:
     """Format an index as you type it between brackets.
 
-    >>> index_text((slice(None), slice(2, None), -1, ...))
-    ':, 2:, -1, …'
+    >>> index_text((slice(None), slice(2, None), -1, ...)), index_text(np.zeros((2, 3), int))
+    (':, 2:, -1, …', 'indices [2×3]')
     """
+    if isinstance(index, np.ndarray) and index.ndim:
+        return f"{'mask' if index.dtype == bool else 'indices'} [{'×'.join(map(str, index.shape))}]"
     if isinstance(index, tuple):
         return ", ".join(map(index_text, index)) or "()"
     if isinstance(index, slice):

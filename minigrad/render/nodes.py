@@ -199,9 +199,9 @@ def _keys(scope: Path) -> list[_Key]:
 def _described(call: ModuleCall, name: str) -> str:
     """Return the class of a module, unless that is its name, and its sizes: `Conv2d 3→16, 3×3`."""
     known, kind = vars(call.module), type(call.module).__name__
-    ends = next((pair for pair in _SIZES if all(isinstance(known.get(size), int) for size in pair)), ())
+    ends = next((pair for pair in _SIZES if all(type(known.get(size)) is int for size in pair)), ())
     sizes = ["→".join(str(known[size]) for size in ends)]
-    if isinstance(kernel := known.get("kernel_size"), (int, tuple)):
+    if isinstance(kernel := known.get("kernel_size"), (int, tuple)) and not isinstance(kernel, bool):
         sizes.append("×".join(map(str, np.atleast_1d(kernel))))
     return f"{'' if kind == name else kind} {', '.join(filter(None, sizes))}".strip()
 

@@ -62,7 +62,7 @@ from .labels import (
 )
 from .options import Unroll, drawn_picture
 from .picture import Edge, Picture, Vertex
-from .scopes import Scope, nested_scopes
+from .scopes import Scope, nested_scopes, shows_layers
 
 __all__ = ["SCRIPTS", "as_json", "content_of", "filled_page", "source_of", "to_html"]
 
@@ -239,9 +239,9 @@ class _Content:
                     box_of[item] = parent
                 else:
                     stack.append((item, len(boxes)))
-                    in_stack = all(self.picture.vertices[i].in_stack for i in item.members)
+                    layers = shows_layers(self.picture.vertices, item)
                     boxes.append(
-                        {"name": item.name, "parent": parent, "group": isinstance(item, _Group), "stack": in_stack}
+                        {"name": item.name, "parent": parent, "group": isinstance(item, _Group), "stack": layers}
                     )
         return boxes, box_of
 

@@ -145,6 +145,15 @@ class Vertex:
         return self.step is not None and not self.folds
 
     @property
+    def whose(self) -> str:
+        """Whose total a number is, if not that of one operation: 'all steps ' of a sequence or loop, or 'all layers '.
+
+        >>> Vertex("operation", "affine", folds=(Vertex("operation", "affine"),), in_stack=True).whose
+        'all layers '
+        """
+        return f"all {'layers' if self.in_stack else 'steps'} " if self.step is not None or self.folds else ""
+
+    @property
     def remark(self) -> str:
         """The text below the label: the caveat, the names of outputs, and a birth.
 

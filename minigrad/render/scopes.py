@@ -7,10 +7,10 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ..graph import Order, topological_order
-from .labels import STEP
+from .labels import LAYERS, STEP
 from .picture import Picture, Vertex
 
-__all__ = ["Row", "Scope", "call_scopes", "nested_scopes"]
+__all__ = ["Row", "Scope", "call_scopes", "nested_scopes", "shows_layers"]
 
 
 class Row(NamedTuple):
@@ -86,6 +86,11 @@ def call_scopes(picture: Picture) -> Scope:
     The steps of a sequence primitive have no scopes of their own.
     """
     return _tree(picture.vertices, [() if vertex.is_leaf else vertex.around for vertex in picture.vertices])
+
+
+def shows_layers(vertices: Sequence[Vertex], scope: Scope) -> bool:
+    """Return whether a scope is the frame of a folded stack, which shows one of its layers."""
+    return LAYERS.fullmatch(scope.name) is not None and all(vertices[i].in_stack for i in scope.members)
 
 
 # Loops ------------------------------------------------------------------------------------------

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
+import functools
 import re
+import shutil
 
 import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad import nn
+from minigrad.render.drawing import lay_out
 from minigrad.render.labels import leaf_names
 from minigrad.render.page import content_of
+from tests.render.drawings import frames_in
 from tests.render.graphs import captioner, leaf
 from tests.render.pictures import arranged, check, picture_of, whole
 
@@ -64,6 +68,35 @@ def test_frames_of_repeated_modules():
     ]  # fmt: skip
 
 
+class Odd(nn.Module):
+    """Its attributes have the names of sizes."""
+
+    def __init__(self):
+        self.num, self.dim, self.kernel_size = True, 3, False
+
+    def forward(self, x):
+        return mg.tanh(x)
+
+
+def test_only_integers_are_sizes():
+    assert [vertex.scope for vertex in picture_of(Odd()(leaf(2))).vertices if vertex.label == "tanh"] == [("Odd",)]
+
+
+@pytest.mark.parametrize("lengths", [None, [9, 4]])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_bidirectional_layer_explains_itself(layers, lengths):
+    h, last = nn.GRU(4, 6, layers, bidirectional=True, rng=0)(X, lengths=lengths)
+    for text in (mg.render.to_text([h, last]), mg.render.to_dot([h, last])):
+        assert not re.search(r"array|\(2\)", text)
+    frames = [f"layer {k} {way}" if layers > 1 else way for k in range(layers) for way in ("forward", "reverse")]
+    assert re.findall(r"^  (\w[^%=\n]+):$", mg.render.to_text(h), re.MULTILINE) == frames
+
+
+def test_layers_of_a_recurrent_network_are_frames():
+    text = mg.render.to_text(nn.LSTM(4, 6, 2, rng=0)(X)[0])
+    assert re.findall(r"^  (\w[^%=\n]+):$", text, re.MULTILINE) == ["layer 0", "layer 1"]
+
+
 def test_two_containers_are_two_frames():
     """They and the layers in them have the same names."""
 
@@ -81,50 +114,62 @@ def test_two_containers_are_two_frames():
     assert r"encoder · Sequential\n2 operations" in mg.render.to_dot(y, depth=2)
 
 
-class Mixed(nn.Module):
-    """A random network: modules in attributes, lists and containers, some of them called several times."""
+NOTES = [[]]  # the calls of modules and the scopes, as nested lists of classes and names
 
-    def __init__(self, rng, depth):
-        kinds = [lambda: nn.Linear(3, 3, rng=0), nn.Tanh, lambda: nn.LayerNorm(3), lambda: nn.Sequential(nn.ReLU())]
+
+def noted(name, function, x):
+    """Call a function; note it with everything that is noted meanwhile, unless it does nothing."""
+    NOTES.append([name])
+    y = function(x)
+    note = NOTES.pop()
+    if y is not x:
+        NOTES[-1].append(note)
+    return y
+
+
+class Mixed(nn.Module):
+    """A random network: modules in attributes, lists, dicts and containers, of which some are in several places."""
+
+    def __init__(self, rng, depth, pool):
+        kinds = [
+            lambda: nn.Linear(3, 3, rng=0), nn.Tanh, lambda: nn.LayerNorm(3), lambda: nn.Sequential(nn.ReLU()),
+            nn.Identity, *[lambda: pool[rng.integers(len(pool))]] * (2 * bool(pool)),
+        ]  # fmt: skip
         if depth:
-            kinds += [lambda: Mixed(rng, depth - 1)] * 3
-            kinds.append(lambda: nn.Sequential(*[Mixed(rng, depth - 1) for _ in range(2)]))
-        self.first, self.second, *self.rest = (kinds[rng.integers(len(kinds))]() for _ in range(4))
-        self.order = rng.integers(0, 4, 5).tolist()
+            kinds += [lambda: Mixed(rng, depth - 1, pool)] * 4
+            kinds.append(lambda: nn.Sequential(*[Mixed(rng, depth - 1, pool) for _ in range(2)]))
+
+        def made():
+            pool.append(kinds[rng.integers(len(kinds))]())
+            return pool[-1]
+
+        self.first, self.listed, self.named = made(), nn.ModuleList([made()]), nn.ModuleDict({"a": made()})
+        self.nested = {"b": [made(), (made(),)]}
+        self.order = rng.integers(0, 5, 4).tolist()
+        self.ways = rng.integers(0, 4, 4).tolist()
 
     def forward(self, x):
-        for k in self.order:
-            x = x + [self.first, self.second, *self.rest][k](x)
+        modules = [self.first, self.listed[0], self.named["a"], *self.nested["b"][:1], *self.nested["b"][1]]
+        for k, way in zip(self.order, self.ways, strict=True):
+            if way == 3:
+                with mg.scope(f"Scope{k}"):
+                    y = noted(f"Scope{k}", modules[k], x)
+            else:
+                y = recursive(modules[k], x, way)
+            x = mg.tanh(x + y)
         return x
 
 
-def calls_of(model, x):
-    """Return the tree of calls as nested lists of classes, as seen by hooks, and the output."""
-    stack = [[]]
-
-    def watched(module):
-        forward = module.forward
-
-        def call(*args):
-            stack.append([type(module).__name__])
-            try:
-                return forward(*args)
-            finally:
-                call = stack.pop()
-                stack[-1].append(call)
-
-        return call
-
-    for module in model.modules():
-        vars(module)["forward"] = watched(module)
-    y = model(x)
-    return stack[0], y
+def recursive(module, x, more):
+    """Call a module, and then again from a recursive call."""
+    return recursive(module, mg.tanh(module(x)), more - 1) if more else module(x)
 
 
 def frames_of_text(y):
     """Return the tree of frames in a listing."""
     stack = [[]]
-    for indent, title in re.findall(r"^( *)([^%=\n]+):$", mg.render.to_text(y, unroll="steps"), re.MULTILINE):
+    text = mg.render.to_text(y, unroll="steps", max_lines=10**6)
+    for indent, title in re.findall(r"^( *)([^%=\n]+):$", text, re.MULTILINE):
         del stack[len(indent) // 2 + 1 :]
         stack[-1].append([title])
         stack.append(stack[-1][-1])
@@ -142,6 +187,19 @@ def frames_of_dot(y):
         elif line.strip() == "}" and len(stack) > 1:
             stack.pop()
     return stack[0]
+
+
+def frames_of_svg(y):
+    """Return the tree of frames by their outlines, in the order of the file."""
+    dot = mg.render.to_dot(y, unroll="steps", depth=None, max_nodes=10**6)
+    outlines = frames_in(lay_out(dot, "svg").decode())
+    trees, frames = {shape.title: ["".join(shape.texts)] for shape in outlines}, []
+    for shape in sorted(outlines, key=lambda shape: int(shape.title.partition("_")[2])):
+        around = [
+            other for other in outlines if other is not shape and other.holds(shape.low) and other.holds(shape.high)
+        ]
+        (trees[around[-1].title] if around else frames).append(trees[shape.title])
+    return frames
 
 
 def frames_of_page(y):
@@ -163,14 +221,18 @@ def classes(tree):
 
 @pytest.mark.parametrize("seed", range(30))
 def test_frames_are_the_calls_of_modules(seed):
-    rng = np.random.default_rng(seed)
-    networks = [Mixed(rng, int(rng.integers(3))) for _ in range(2)]
-    x, calls = leaf(2, 3), []
+    rng, pool, x = np.random.default_rng(seed), [], leaf(2, 3)
+    networks = [Mixed(rng, int(rng.integers(3)), pool) for _ in range(2)]
+    for module in {id(module): module for network in networks for module in network.modules()}.values():
+        vars(module)["forward"] = functools.partial(noted, type(module).__name__, module.forward)
+    NOTES[:] = [[]]
     for network in networks:
-        found, x = calls_of(network, x)
-        calls += found
-    for frames in (frames_of_text(x), frames_of_dot(x), frames_of_page(x)):
-        assert [classes(tree) for tree in frames] == calls
+        x = network(x)
+    readers = [frames_of_text, frames_of_dot, frames_of_page]
+    if shutil.which("dot") and str(NOTES).count("[") < 150:  # a large drawing takes long
+        readers.append(frames_of_svg)
+    for read in readers:
+        assert [classes(tree) for tree in read(x)] == NOTES[0]
 
 
 class Net(nn.Module):

@@ -92,3 +92,13 @@ def test_freed_residuals_are_an_error():
     with pytest.raises(ValueError, match=r"a backward pass has freed the residuals\. .*retain_graph=True"):
         to_dot(loss, residuals=True)
     assert "residuals" not in to_dot(loss)
+
+
+def test_a_stack_has_the_sum_of_its_layers():
+    """Each ReLU keeps its output of 6 × 8 floats; the first input is the only x that is not an output."""
+    y = nn.Sequential(*[layer for _ in range(5) for layer in (nn.Linear(8, 8, rng=0), nn.ReLU())])(leaf(6, 8))
+    dot = to_dot(y, residuals=True)
+    assert re.findall(r"all layers keep ([^\"]*)", dot) == ["x 192 B  W", "output 960 B"]
+    closed = to_dot(y, residuals=True, depth=2)
+    assert len(re.findall("all layers keep", closed)) == 2
+    assert total(dot) == total(closed)

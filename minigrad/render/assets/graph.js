@@ -14,7 +14,7 @@ const root = new Item("root", "root", null, { isBox: true });
 const boxes = [];
 for (const [i, box] of data.boxes.entries()) {
   const parent = box.parent < 0 ? root : boxes[box.parent];
-  boxes.push(new Item("box", "b" + i, parent, { isBox: true, row: box.row, stack: box.stack && !(parent.box && parent.box.stack), name: box.name, box }));
+  boxes.push(new Item("box", "b" + i, parent, { isBox: true, row: box.row, stack: box.stack, name: box.name, box }));
 }
 // Parameters, and inputs of many uses, have no place of their own: they are stubs beside each that uses them.
 const vertices = data.vertices.map((vertex, i) => {
