@@ -73,7 +73,7 @@ def test_any_name_stays_on_its_line(scope, name):
 
 def test_text_of_options():
     assert option_text({"axis": (0, 1), "keepdims": True, "dtype": None}) == "axis=(0, 1), keepdims=True"
-    assert option_text({"index": (slice(1, None, 2), None, ..., np.array([True]))}) == "[1::2, None, …, bool array [1]]"
+    assert option_text({"index": (slice(1, None, 2), None, ..., np.array([True]))}) == "[1::2, None, …, mask [1]]"
     assert option_text({"rng": np.random.default_rng(0), "f": np.sin, "kept": [], "axis": ()}) == "axis=()"
     assert (
         option_text({"dtype": np.float64, "n": list(range(20))}) == "dtype=float64, n=(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …"
