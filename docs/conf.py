@@ -1,8 +1,11 @@
 """Configuration of the site, which ``make docs`` builds without a network."""
 
+import contextlib
 import hashlib
+import io
 import logging
 import os
+import re
 import shutil
 import sys
 import tomllib
@@ -14,8 +17,10 @@ from sphinx import addnodes
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
-sys.path[:0] = [str(ROOT), str(DOCS)]
+sys.path[:0] = [str(ROOT), str(DOCS), str(ROOT / "examples")]
 
+import gallery  # noqa: E402
+import reach  # noqa: E402
 import reference_pages  # noqa: E402
 
 import minigrad  # noqa: E402
@@ -90,14 +95,37 @@ def visit_math(translator, node) -> None:
     raise nodes.SkipNode
 
 
-def copy_gallery(app, error) -> None:
-    """Copy the pictures that HTML of the gallery shows."""
-    shutil.copytree(DOCS / "gallery", Path(app.outdir) / "gallery", dirs_exist_ok=True)
+def embed(app, doctree) -> None:
+    """Load embedded pages when they are scrolled to, and link to them; pictures of the gallery link to their pages."""
+    page = r'<div class="interactive">\1 loading="lazy"></iframe><a href="\2">Open alone</a></div>'
+    for node in doctree.findall(nodes.raw):
+        node[0] = nodes.Text(re.sub(r'(<iframe src="(.*?)"[^>]*)></iframe>', page, node.astext()))
+    for node in list(doctree.findall(nodes.image)) if app.env.docname == "gallery" else ():
+        path = f"interactive/{Path(node['uri']).with_suffix('.html')}"
+        node.replace_self(nodes.reference("", "", node.deepcopy(), refuri=path))
+
+
+def write_interactive(app, error) -> None:
+    """Write the pages that others embed: those of the gallery, of a reach, and what a page's first program writes."""
+    folder = Path(app.outdir, "interactive")
+    for name in ("gallery", "index", "draw_graphs"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for page in (DOCS / "index.md", DOCS / "guides" / "draw_graphs.md"):
+        program = re.search(r"```python\n(.*?)```", page.read_text(), re.DOTALL)[1]
+        with contextlib.chdir(folder / page.stem), contextlib.redirect_stdout(io.StringIO()):
+            exec(program, {})
+    gallery.draw = minigrad.render.to_html
+    for draw in gallery.PICTURES:
+        gallery.printed(draw, folder / "gallery" / f"{draw.__name__}.html")
+    networks = {name: reach.ALL[name] for name in ("RNN", "LSTM, forget bias 0", "LSTM, forget bias 3")}
+    trained = reach.snapshots(networks, 0, range(0, reach.STEPS + 1, 200))
+    reach.reach_of(trained, 0).write(folder / "reach.html")
 
 
 def setup(app) -> None:
     """Generate the reference before the build, and render links and formulas."""
     app.connect("builder-inited", lambda app: reference_pages.write(DOCS / "reference"))
     app.connect("doctree-read", link_outside_files, priority=400)  # before Sphinx collects files
-    app.connect("build-finished", copy_gallery)
+    app.connect("doctree-read", embed)
+    app.connect("build-finished", write_interactive)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
