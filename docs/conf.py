@@ -2,17 +2,21 @@
 
 import contextlib
 import hashlib
+import html
 import io
 import logging
 import os
 import re
-import shutil
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
+import nbformat
 from docutils import nodes
 from latex2mathml.converter import convert
+from myst_nb.core.read import read_myst_markdown_notebook
+from PIL import Image, ImageOps
 from sphinx import addnodes
 
 DOCS = Path(__file__).parent
@@ -28,7 +32,8 @@ import minigrad  # noqa: E402
 project = "minigrad"
 author = "the minigrad authors"
 release = version = minigrad.__version__
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode",
+              "sphinx_copybutton"]  # fmt: skip
 default_role = "py:obj"  # in docstrings, `Tensor.backward` is a link
 smartquotes = False  # L' is a transpose, and --help an option
 
@@ -37,8 +42,11 @@ html_title = "minigrad"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"
+html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_copyright = False
+copybutton_selector = "div.highlight-python pre, div.highlight-ipython3 pre, div.highlight-sh pre"
+copybutton_exclude = ".gp, .go"  # prompts and outputs
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
@@ -70,7 +78,8 @@ napoleon_use_rtype = False
 toc_object_entries_show_parents = "hide"
 maximum_signature_line_length = 88
 
-REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("urls", {}).get("Source")
+URLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("urls", {})
+REPOSITORY, html_baseurl = URLS.get("Source"), URLS.get("Documentation", "")
 
 
 def link_outside_files(app, doctree) -> None:
@@ -86,6 +95,25 @@ def link_outside_files(app, doctree) -> None:
         if not path.is_relative_to(DOCS):
             uri = f"{REPOSITORY}/blob/main/{path.relative_to(ROOT)}"
             node.replace_self(nodes.reference("", "", *node.children, refuri=uri))
+
+
+def link_notebook(app, doctree) -> None:
+    """Link from below a tutorial's title to its notebook."""
+    if app.env.docname.startswith("tutorials/"):
+        name = Path(app.env.docname).name
+        link = f'<p class="download"><a href="{name}.ipynb" download>Download as a notebook</a></p>'
+        doctree.next_node(nodes.title).parent.insert(1, nodes.raw("", link, format="html"))
+
+
+def describe(app, page, template, context, doctree) -> None:
+    """Add what search engines and messengers show of a page: its first paragraph, and a picture."""
+    first = doctree and doctree.next_node(nodes.paragraph)
+    if first:
+        text = html.escape(textwrap.shorten(first.astext(), 160, placeholder=" …"))
+        picture = f"{html_baseurl}social.png" if html_baseurl else context["pathto"]("social.png", resource=True)
+        properties = {"title": context["title"], "description": text, "type": "website", "image": picture}
+        tags = [f'<meta property="og:{name}" content="{value}">' for name, value in properties.items()]
+        context["metatags"] += "\n".join([f'<meta name="description" content="{text}">', *tags])
 
 
 def visit_math(translator, node) -> None:
@@ -114,12 +142,23 @@ def write_interactive(app, error) -> None:
         program = re.search(r"```python\n(.*?)```", page.read_text(), re.DOTALL)[1]
         with contextlib.chdir(folder / page.stem), contextlib.redirect_stdout(io.StringIO()):
             exec(program, {})
+    picture = Path(app.outdir, "social.png")
+    gallery.recurrent_steps(picture)
+    ImageOps.pad(Image.open(picture).convert("RGB"), (1200, 630), color="white").save(picture)
     gallery.draw = minigrad.render.to_html
     for draw in gallery.PICTURES:
         gallery.printed(draw, folder / "gallery" / f"{draw.__name__}.html")
-    networks = {name: reach.ALL[name] for name in ("RNN", "LSTM, forget bias 0", "LSTM, forget bias 3")}
+    networks = {name: reach.ALL[name] for name in ("LSTM, forget bias 0", "LSTM, forget bias 3")}
     trained = reach.snapshots(networks, 0, range(0, reach.STEPS + 1, 200))
     reach.reach_of(trained, 0).write(folder / "reach.html")
+
+
+def write_notebooks(app, error) -> None:
+    """Write each tutorial as a notebook."""
+    for page in (DOCS / "tutorials").glob("*.md"):
+        nbformat.write(
+            read_myst_markdown_notebook(page.read_text()), Path(app.outdir, "tutorials", f"{page.stem}.ipynb")
+        )
 
 
 def setup(app) -> None:
@@ -127,5 +166,8 @@ def setup(app) -> None:
     app.connect("builder-inited", lambda app: reference_pages.write(DOCS / "reference"))
     app.connect("doctree-read", link_outside_files, priority=400)  # before Sphinx collects files
     app.connect("doctree-read", embed)
+    app.connect("doctree-read", link_notebook)
+    app.connect("html-page-context", describe)
     app.connect("build-finished", write_interactive)
+    app.connect("build-finished", write_notebooks)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
