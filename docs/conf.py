@@ -106,12 +106,15 @@ def link_notebook(app, doctree) -> None:
 
 
 def describe(app, page, template, context, doctree) -> None:
-    """Add what search engines and messengers show of a page: its first paragraph, and a picture."""
+    """Add what search engines and messengers show of a page, and levels of furo's headings for screen readers."""
+    tree = context["furo_navigation_tree"]
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
     first = doctree and doctree.next_node(nodes.paragraph)
     if first:
         text = html.escape(textwrap.shorten(first.astext(), 160, placeholder=" …"))
         picture = f"{html_baseurl}social.png" if html_baseurl else context["pathto"]("social.png", resource=True)
-        properties = {"title": context["title"], "description": text, "type": "website", "image": picture}
+        title = re.sub("<.*?>", "", context["title"])
+        properties = {"title": title, "description": text, "type": "website", "image": picture}
         tags = [f'<meta property="og:{name}" content="{value}">' for name, value in properties.items()]
         context["metatags"] += "\n".join([f'<meta name="description" content="{text}">', *tags])
 
@@ -167,7 +170,7 @@ def setup(app) -> None:
     app.connect("doctree-read", link_outside_files, priority=400)  # before Sphinx collects files
     app.connect("doctree-read", embed)
     app.connect("doctree-read", link_notebook)
-    app.connect("html-page-context", describe)
+    app.connect("html-page-context", describe, priority=600)  # after furo
     app.connect("build-finished", write_interactive)
     app.connect("build-finished", write_notebooks)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))

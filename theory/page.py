@@ -141,14 +141,18 @@ def _thumbnail(verdict: Verdict) -> str:
     claim = verdict.claim
     picture = f"![]({figure_name(claim)})<br>" if claim.draw is not None else ""
     link = f"[{picture}{claim.number} {claim.title}]({figure_name(claim, 'md')})"
-    refuted = [r for r in verdict.results if r.verdict == REFUTED]
-    found = [f"{r.proposition.label}: `{r.shown}`, {r.message}" for r in refuted] or ["No counterexample."]
-    return f"{link} {_badge(verdict)}<br>{found[0].removeprefix('printed: ')}"
+    found = [
+        f"<br>{r.proposition.label}: `{r.shown}`: {r.message}".replace("<br>printed: ", "<br>")
+        for r in verdict.results
+        if r.verdict == REFUTED
+    ]
+    return " ".join([link, _badge(verdict), *found[:1]])
 
 
 def _badge(verdict: Verdict) -> str:
-    kind = "holds" if verdict.outcome in (HOLDS, NO_COUNTEREXAMPLE) else "refuted"
-    return f'<span class="badge {kind}">{verdict.outcome}</span>'
+    """Return the verdict on the statement. The site's style shows it as a badge, red if strong, green if emphasised."""
+    mark = "*" if verdict.outcome in (HOLDS, NO_COUNTEREXAMPLE) else "**"
+    return f"{mark}{verdict.outcome}{mark}"
 
 
 def write_pages(folder: Path, report: Callable[[str], None] = lambda text: None) -> list[Path]:

@@ -130,7 +130,7 @@ HEAVY_BALL = Claim(
             checks.error_falls,
             domains.ROOTS,
             show=lambda q: f"L = {q**2}",
-            latex=r"On $\frac12Lx^2$ the error never exceeds the initial one ($m=1$; $L=4,9,25,100$; 40 steps).",
+            latex=r"On $\frac12Lx^2$ the error never exceeds the initial one ($m=1$; $L=4$, 9, 25 or 100; 40 steps).",
             false=True,
         ),
         Proposition(
