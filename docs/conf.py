@@ -45,7 +45,7 @@ html_math_renderer = "mathml"
 html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_copyright = False
-copybutton_selector = "div.highlight-python pre, div.highlight-ipython3 pre, div.highlight-sh pre"
+copybutton_selector = ":is(.highlight-python, .highlight-ipython3, .highlight-sh, .doctest) pre"
 copybutton_exclude = ".gp, .go"  # prompts and outputs
 
 myst_enable_extensions = ["dollarmath"]
@@ -112,7 +112,8 @@ def describe(app, page, template, context, doctree) -> None:
     first = doctree and doctree.next_node(nodes.paragraph)
     if first:
         text = html.escape(textwrap.shorten(first.astext(), 160, placeholder=" …"))
-        picture = f"{html_baseurl}social.png" if html_baseurl else context["pathto"]("social.png", resource=True)
+        root = html_baseurl or context["pathto"]("", resource=True)
+        picture = f"{root.rstrip('/') or '.'}/social.png"
         title = re.sub("<.*?>", "", context["title"])
         properties = {"title": title, "description": text, "type": "website", "image": picture}
         tags = [f'<meta property="og:{name}" content="{value}">' for name, value in properties.items()]
@@ -136,16 +137,23 @@ def embed(app, doctree) -> None:
         node.replace_self(nodes.reference("", "", node.deepcopy(), refuri=path))
 
 
-def write_interactive(app, error) -> None:
+def finish(app, error) -> None:
+    """Write what pages link to, unless the build failed."""
+    if error is None:
+        write_interactive(Path(app.outdir))
+        write_notebooks(Path(app.outdir, "tutorials"))
+
+
+def write_interactive(site: Path) -> None:
     """Write the pages that others embed: those of the gallery, of a reach, and what a page's first program writes."""
-    folder = Path(app.outdir, "interactive")
+    folder = site / "interactive"
     for name in ("gallery", "index", "draw_graphs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for page in (DOCS / "index.md", DOCS / "guides" / "draw_graphs.md"):
         program = re.search(r"```python\n(.*?)```", page.read_text(), re.DOTALL)[1]
         with contextlib.chdir(folder / page.stem), contextlib.redirect_stdout(io.StringIO()):
             exec(program, {})
-    picture = Path(app.outdir, "social.png")
+    picture = site / "social.png"
     gallery.recurrent_steps(picture)
     ImageOps.pad(Image.open(picture).convert("RGB"), (1200, 630), color="white").save(picture)
     gallery.draw = minigrad.render.to_html
@@ -156,12 +164,11 @@ def write_interactive(app, error) -> None:
     reach.reach_of(trained, 0).write(folder / "reach.html")
 
 
-def write_notebooks(app, error) -> None:
+def write_notebooks(folder: Path) -> None:
     """Write each tutorial as a notebook."""
     for page in (DOCS / "tutorials").glob("*.md"):
-        nbformat.write(
-            read_myst_markdown_notebook(page.read_text()), Path(app.outdir, "tutorials", f"{page.stem}.ipynb")
-        )
+        notebook = read_myst_markdown_notebook(page.read_text())
+        nbformat.write(notebook, folder / f"{page.stem}.ipynb")
 
 
 def setup(app) -> None:
@@ -171,6 +178,5 @@ def setup(app) -> None:
     app.connect("doctree-read", embed)
     app.connect("doctree-read", link_notebook)
     app.connect("html-page-context", describe, priority=600)  # after furo
-    app.connect("build-finished", write_interactive)
-    app.connect("build-finished", write_notebooks)
+    app.connect("build-finished", finish)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))

@@ -75,6 +75,7 @@ BLOCKS = [
         "docs/guides/draw_graphs.md",
         "docs/guides/onnx.md",
         "docs/guides/train_a_model.md",
+        "docs/index.md",
         "docs/reach.md",
     )
     for block in re.findall(r"```python\n(.*?)```(?:\n\n```\n(.*?)```)?", text_of(page), re.DOTALL)
