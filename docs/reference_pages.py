@@ -17,6 +17,8 @@ from minigrad.interop.onnx.operators import READERS, WRITERS
 ROOT = Path(__file__).parents[1]
 MODULES = ("", "ops", "linalg", "nn", "nn.init", "optim", "data", "io", "check", "render", "interop", "parallel",
            "compiler", "graph", "runtime")  # fmt: skip
+NN = ("module", "layers", "convolutions", "recurrent", "normalization", "transformers", "activations", "containers")
+"""Files of `minigrad.nn`, in the order in which a reader needs them."""
 PROGRAMS = {"captioning": "captioning", "theory": "theory", "minigrad.runtime": "python -m minigrad.runtime",
             "benchmarks": "python -m benchmarks"}  # fmt: skip
 
@@ -35,7 +37,7 @@ def module_page(name: str) -> str:
     """Return the page of a module: its docstring, and its public names under headings of the files that define them."""
     module = importlib.import_module(name)
     groups: dict[str, list[str]] = {}
-    for public in module.__all__:
+    for public in sorted(module.__all__, key=place_in_nn) if module is minigrad.nn else module.__all__:
         value = getattr(module, public)
         if inspect.ismodule(value) or (module is minigrad and public in minigrad.ops.__all__):
             continue  # these have pages of their own
@@ -49,6 +51,13 @@ def module_page(name: str) -> str:
         blocks += [f".. autosummary::\n   :nosignatures:\n{described}"] * (len(names) > 1)
         blocks += [entry(module, public) for public in names]
     return "\n\n".join(blocks) + "\n"
+
+
+def place_in_nn(public: str) -> tuple[int, bool, int]:
+    """Return where a name stands on the page of `minigrad.nn`: by its file, and its line there, but `Module` first."""
+    value = getattr(minigrad.nn, public)
+    home = value.__module__.rpartition(".")[2] if callable(value) else NN[-1]
+    return NN.index(home), public != "Module", inspect.findsource(value)[1]
 
 
 def entry(module, public: str) -> str:

@@ -67,7 +67,9 @@ def deep_network(path):
 
     EfficientNet-Lite0, the network behind `captioning`'s photo features, has 142 operations. minigrad
     collapses the modules of a graph with more than 60, so that about 30 boxes remain; `depth=None` shows everything.
-    Skip connections stay visible.
+    Skip connections stay visible. The page that `to_html` writes opens and closes modules:
+
+    <iframe src="interactive/gallery/deep_network.html" title="EfficientNet-Lite0 as an interactive graph"></iframe>
     """
     network = EfficientNetLite0(rng=0).eval()
     photo = mg.tensor(np.zeros((1, 3, 224, 224), np.float32), requires_grad=True)
@@ -183,12 +185,11 @@ PICTURES: dict[Callable[[Path], None], list[Callable[..., object]]] = {
 
 INTRODUCTION = """# A gallery of graphs
 
-Click a picture to see it at full size, or a title for its code. [How far back does the gradient reach?](reach.md) has
-pictures of recurrent networks. `python examples/gallery.py` draws this page's pictures, also as DOT. Its imports are
-`import numpy as np`, `import minigrad as mg`, `from minigrad import nn` and
-`from minigrad.render import draw, summary, to_text`.
+`python examples/gallery.py` draws these pictures, also as DOT. On the site, click one to pan, zoom and search it. The
+code needs `import numpy as np`, `import minigrad as mg`, `from minigrad import nn` and
+`from minigrad.render import draw, summary, to_text`. [How far back does the gradient reach?](reach.md) has pictures of
+recurrent networks.
 """
-COLUMNS = 3
 
 
 def printed(function: Callable[[Path], None], path: Path) -> str:
@@ -206,25 +207,14 @@ def code_of(thing: Callable[..., object]) -> str:
     return (head.rstrip() + body).replace(":\n\n", ":\n", 1)
 
 
-def grid(titles: dict[str, str]) -> str:
-    """Return thumbnails with their titles as a table: HTML, because Markdown cannot set an image's width."""
-    cells = [
-        f'<td align="center"><a href="gallery/{name}.svg"><img src="gallery/{name}.svg" width="260" height="200" '
-        f'alt="{title}"></a><br><a href="#{title.lower().replace(",", "").replace(" ", "-")}">{title}</a></td>'
-        for name, title in titles.items()
-    ]
-    rows = ["\n".join(["<tr>", *cells[k : k + COLUMNS], "</tr>"]) for k in range(0, len(cells), COLUMNS)]
-    return "\n".join(["<table>", *rows, "</table>\n"])
-
-
 def page(listings: dict[str, str]) -> str:
     """Return the page as Markdown, given what each function printed."""
-    texts = {function: inspect.getdoc(function).partition("\n\n") for function in PICTURES}
-    parts = [INTRODUCTION, grid({function.__name__: title for function, (title, _, _) in texts.items()})]
+    parts = [INTRODUCTION]
     for function, helpers in PICTURES.items():
-        title, _, text = texts[function]
+        title, _, text = inspect.getdoc(function).partition("\n\n")
         code = "\n\n\n".join(map(code_of, [*helpers, function]))
-        parts += [f"## {title}\n", f"{text}\n", f"```python\n{code}\n```\n"]
+        parts += [f"## {title}\n", f"{text}\n", f"![{title}](gallery/{function.__name__}.svg)\n"]
+        parts += [f"```python\n{code}\n```\n"]
         if listing := listings[function.__name__]:
             parts.append(f"```\n{listing}```\n")
     return "\n".join(parts)

@@ -74,6 +74,7 @@ BLOCKS = [
         "docs/guides/debug_and_profile.md",
         "docs/guides/draw_graphs.md",
         "docs/guides/onnx.md",
+        "docs/index.md",
         "docs/reach.md",
     )
     for block in re.findall(r"```python\n(.*?)```(?:\n\n```\n(.*?)```)?", text_of(page), re.DOTALL)

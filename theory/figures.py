@@ -6,7 +6,8 @@ from typing import Any
 
 from minigrad.runtime.extras import require
 
-__all__ = ["BLUE", "FAINT", "GREEN", "GREY", "INK", "ORANGE", "PURPLE", "SKY", "VERMILION", "new_figure"]
+__all__ = ["BLUE", "DARK", "FAINT", "GREEN", "GREY", "INK", "ORANGE", "PURPLE", "SKY", "STYLE", "VERMILION",
+           "new_figure"]  # fmt: skip
 
 BLUE, SKY, GREEN, ORANGE, VERMILION, PURPLE = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7"
 """Source: M. Okabe and K. Ito, Color universal design (2008). Black text is readable on sky blue, orange, green
@@ -14,6 +15,18 @@ and purple."""
 
 INK, GREY, FAINT = "#222222", "#555555", "#BBBBBB"
 """For text, for minor marks, and for guide lines."""
+
+STYLE = {f"{part}.color": INK for part in ("text", "xtick", "ytick")} | {
+    "axes.edgecolor": INK, "axes.labelcolor": INK, "legend.facecolor": "none", "svg.hashsalt": "minigrad"
+}  # fmt: skip
+"""matplotlib's settings: black is left for text on coloured marks, and the same picture gives the same bytes."""
+
+DARK = "".join(
+    f'[style*="{role}: {light.lower()}"]{{{role}:{dark}!important}}'
+    for light, dark in ((INK, "#e6eaf0"), (GREY, "#98a2b3"), (FAINT, "#4a5465"), (BLUE, "#3d9bd6"))
+    for role in ("fill", "stroke")
+)
+"""CSS of an SVG on a dark background."""
 
 
 def new_figure(width: float, height: float, title: str = "", size: float = 16, **options: Any) -> Any:

@@ -10,7 +10,8 @@ from typing import Any
 from minigrad.runtime.extras import require
 from minigrad.runtime.files import replacing
 from theory.claims import Claim, Verdict
-from theory.propositions import REFUTED, Result
+from theory.figures import DARK, STYLE
+from theory.propositions import HOLDS, NO_COUNTEREXAMPLE, REFUTED, Result
 from theory.registry import CLAIMS
 
 __all__ = ["figure_name", "gallery", "pages", "save_figure", "write_pages"]
@@ -19,17 +20,23 @@ _LISTED = 12  # a page with more propositions leaves out the general ones
 
 _HEAD = """# Claims about networks, with verdicts
 
-Each page states a claim about neural networks, its proof, an exercise and the verdicts of our checks. A claim may hold
-even if the proof, formula or matrix in the source is wrong.
+Each page states a claim, its proof, an exercise and the verdicts of our checks. Claims 1-1 to 3-2 are homework of a
+course on deep learning, which also prints a proof, formula or matrix; these may be wrong although the claim holds. The
+others are folklore, or from the papers that their pages name.
+
+<div class="claims">
 
 """
 
 _TAIL = """
+</div>
+
 ## What the verdicts mean
 
 `theory` checks every claim, `theory check NUMBER --examples 1000` checks one on 1,000 examples per proposition, and
-`theory show NUMBER` prints its worked example. A claim consists of propositions: *printed* ones from the source,
-*corrected* ones that replace false ones, and *general* ones that go further or test the check itself. A check gives
+`theory show NUMBER` prints its worked example. A claim consists of propositions: *printed* ones from the
+homework, paper or folklore, *corrected* ones that replace false ones, and *general* ones that go further or test the
+check itself. A check gives
 each proposition one of six verdicts:
 
 - *holds*: the check accepts all cases, so it decides the proposition.
@@ -40,8 +47,8 @@ each proposition one of six verdicts:
 - *broken*: the check raises an error or changes its example, no example meets the premise, or the examples lack a
   feature that their domain declares.
 
-The verdict on the statement is the worst verdict of the printed propositions. If the source prints only a formula, it
-is that of the corrected ones.
+The verdict on the statement is the worst verdict of the printed propositions. If only a formula is printed, it is
+that of the corrected ones.
 
 ## Why you can trust the checks
 
@@ -76,7 +83,7 @@ body { max-width: 1240px; margin: 0 auto; padding: 20px; font: 15px/1.45 system-
        background: light-dark(#fff, #14181f); color: var(--ink); }
 main { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 280px), 1fr)); gap: 16px; }
 article { border: 1px solid light-dark(#d5dae2, #343c49); border-radius: 8px; overflow: hidden; break-inside: avoid; }
-img { display: block; width: 100%; height: 190px; object-fit: contain; background: #fff; }
+img { display: block; width: 100%; height: 190px; object-fit: contain; }
 h1 { font-size: 24px; }
 h2, article p { margin: 10px 14px; overflow-wrap: anywhere; }
 h2 { font-size: 16px; }
@@ -119,15 +126,33 @@ def _card(verdict: Verdict, picture: str) -> str:
 
 def pages(examples: int = 100, report: Callable[[str], None] = lambda text: None) -> dict[str, str]:
     """Return the Markdown of index.md and of each claim's page by file name. report: called with the next step."""
-    rows = ["| claim | verdicts |\n|---|---|"]
-    written = {}
+    cards, written = [], {}
     for claim in CLAIMS.values():
         measured = ", and measuring, which takes up to two minutes" if claim.measure else ""
         report(f"checking {claim.number}{measured}")
-        v, name = claim.check(examples), figure_name(claim, "md")
-        written[name] = _page(v)
-        rows.append(f"| [{claim.number} {claim.title}]({name}) | {'; '.join(filter(None, [v.outcome, v.printed]))} |")
-    return {"index.md": _HEAD + "\n".join(rows) + "\n" + _TAIL, **written}
+        verdict = claim.check(examples)
+        written[figure_name(claim, "md")] = _page(verdict)
+        cards.append(_thumbnail(verdict))
+    return {"index.md": _HEAD + "\n\n".join(cards) + "\n" + _TAIL, **written}
+
+
+def _thumbnail(verdict: Verdict) -> str:
+    """Return a link to a claim's page with its picture, its badge, and its counterexample."""
+    claim = verdict.claim
+    picture = f"![]({figure_name(claim)})<br>" if claim.draw is not None else ""
+    link = f"[{picture}{claim.number} {claim.title}]({figure_name(claim, 'md')})"
+    found = [
+        f"<br>{r.proposition.label}: `{r.shown}`: {r.message}".replace("<br>printed: ", "<br>")
+        for r in verdict.results
+        if r.verdict == REFUTED
+    ]
+    return " ".join([link, _badge(verdict), *found[:1]])
+
+
+def _badge(verdict: Verdict) -> str:
+    """Return the verdict on the statement. The site's style shows it as a badge, red if strong, green if emphasised."""
+    mark = "*" if verdict.outcome in (HOLDS, NO_COUNTEREXAMPLE) else "**"
+    return f"{mark}{verdict.outcome}{mark}"
 
 
 def write_pages(folder: Path, report: Callable[[str], None] = lambda text: None) -> list[Path]:
@@ -157,21 +182,23 @@ def figure_name(claim: Claim, suffix: str = "svg") -> str:
 def save_figure(claim: Claim, path: Path) -> None:
     """Draw a claim's picture into a file in the format of its suffix.
 
-    The same picture gives the same bytes.
+    An SVG is transparent, with colours for light and dark pages. The same picture gives the same bytes.
     """
     matplotlib = require("matplotlib", "theory")
-    figure = claim.figure()
     kind = path.suffix[1:]
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    with matplotlib.rc_context({"svg.hashsalt": "minigrad"}), replacing(path) as temporary:
-        figure.savefig(temporary, format=kind, dpi=150, metadata=undated)
+    with matplotlib.rc_context(STYLE), replacing(path) as temporary:
+        claim.figure().savefig(temporary, format=kind, dpi=150, metadata=undated, transparent=kind == "svg")
+        if kind == "svg":
+            dark = f"@media (prefers-color-scheme: dark) {{{DARK}}}</style>"
+            temporary.write_text(temporary.read_text("utf-8").replace("</style>", dark, 1), encoding="utf-8")
 
 
 def _page(verdict: Verdict) -> str:
     claim = verdict.claim
     number = claim.number.replace(" ", "-")
-    parts = [f"# {claim.number} {claim.title}", claim.statement.latex or claim.statement.text]
-    parts.append(f"*{claim.source}.* **{verdict.words.capitalize()}.**")
+    parts = [f"# {claim.number} {claim.title} {_badge(verdict)}", claim.statement.latex or claim.statement.text]
+    parts.append(f"Source: {claim.source}. **{verdict.words.capitalize()}.**")
     if verdict.corrected is not None:
         parts.append(f"**What holds:** {verdict.corrected.latex or verdict.corrected.text}")
     if claim.interactive:
@@ -212,7 +239,7 @@ def _listed(texts: Sequence[str]) -> str:
 
 
 def _stated(result: Result) -> str:
-    return result.proposition.statement.rstrip(".") + "."
+    return (result.proposition.latex or result.proposition.statement).rstrip(".") + "."
 
 
 def _extent(result: Result) -> str:

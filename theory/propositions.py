@@ -70,6 +70,7 @@ class Proposition:
         share: the proposition gets this share of the examples that a check of the claim asks for.
         show: writes a counterexample.
         false: whether a check should refute the proposition; a corrected or general one must not be false.
+        latex: the statement for a page, with LaTeX between dollars.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Proposition:
     share: float = 1.0
     show: Callable[[Any], str] = repr
     false: bool = False
+    latex: str = ""
 
     @cached_property
     def examples(self) -> Domain:

@@ -175,11 +175,17 @@ def test_document_writes_pages_and_pictures(tmp_path, capsys, monkeypatch):
     assert main(["document", "--out", str(tmp_path / "new")]) == 0
     texts = {path.stem: path.read_text(encoding="utf-8") for path in (tmp_path / "new").glob("*.md")}
     assert texts.keys() == {"index", "claim-1-1", "claim-2-2"}
-    assert "](claim-1-1.md) | no counterexample; matrix: refuted |" in texts["index"]
+    card, other = texts["index"].partition('<div class="claims">\n\n')[2].split("\n\n")[:2]
+    assert card == (
+        "[![](claim-1-1.svg)<br>1-1 A convolution is a matrix](claim-1-1.md) *no counterexample* <br>"
+        "printed matrix: `A of 4x8`: a matrix of 4x8 cannot be applied to the 9 entries of vec(X)"
+    )
+    assert other.endswith(" *no counterexample*")
     for part in (
+        "# 1-1 A convolution is a matrix *no counterexample*",
         "**Statement: no counterexample; printed matrix: refuted;",
         "**What holds:** $A$ is 4x9;",
-        "*printed matrix*: The printed 4x8 matrix can multiply",
+        r"*printed matrix*: The printed 4x8 matrix can multiply $\mathrm{vec}(X)$",
         "<details><summary>Answer</summary>\n\n`A of 4x8` (smallest): a matrix",
         "- *general* (100 examples): A vec(x) = vec(conv2d(x))",
         '<div data-figure="convolution"></div>',
@@ -187,7 +193,7 @@ def test_document_writes_pages_and_pictures(tmp_path, capsys, monkeypatch):
         assert part in texts["claim-1-1"]
     for part in ("](claim-2-2.svg)", "theory certify 2-2 --out", "<details><summary>Answer</summary>\n\nOne edge"):
         assert part in texts["claim-2-2"]
-    assert (tmp_path / "new" / "claim-2-2.svg").is_file()
+    assert "prefers-color-scheme: dark" in (tmp_path / "new" / "claim-2-2.svg").read_text("utf-8")
 
 
 @pytest.mark.parametrize(("arguments", "part"), [

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+import matplotlib.image
 import numpy as np
 import pytest
 
 from theory import CLAIMS, Corrected
 from theory.convolution.checks import source_transposed
+from theory.figures import INK
 from theory.ordering.certificates import check_order
 from theory.ordering.graphs import LAYER
 from theory.page import save_figure
@@ -134,6 +136,16 @@ def test_the_same_picture_gives_the_same_bytes(tmp_path):
     for name in ("a.svg", "b.svg"):
         save_figure(CLAIMS["1-1"], tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_pictures_have_no_background_and_follow_the_theme(tmp_path):
+    save_figure(CLAIMS["1-1"], tmp_path / "a.svg")
+    save_figure(CLAIMS["1-1"], tmp_path / "a.png")
+    picture = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "fill: #ffffff" not in picture
+    assert f'[style*="fill: {INK}"]' in picture.partition("@media (prefers-color-scheme: dark)")[2]
+    assert picture.count(f"fill: {INK}") > 10
+    assert matplotlib.image.imread(tmp_path / "a.png")[0, 0].tolist() == [1, 1, 1, 1]
 
 
 # What `theory show` prints ---------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def _matrix(axes: Any, matrix: Array, title: str, rows: Sequence[str] | None = N
             size: float = 9) -> None:  # fmt: skip
     """Draw a matrix of the numbers of weights (0: none). rows, columns: tick labels; labels: of the two axes."""
     colors = require("matplotlib.colors", "theory")
-    axes.imshow(matrix, cmap=colors.ListedColormap(["white", *COLOURS]), vmin=0, vmax=len(COLOURS))
+    axes.imshow(matrix, cmap=colors.ListedColormap(["none", *COLOURS]), vmin=0, vmax=len(COLOURS))
     for k in range(1, matrix.shape[0]):
         axes.axhline(k - 0.5, color=FAINT, linewidth=0.6)
     for k in range(1, matrix.shape[1]):

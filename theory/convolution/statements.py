@@ -79,6 +79,7 @@ PROPOSITIONS_1 = (
         domains.PRINTED_SHAPE,
         "matrix",
         show=lambda shape: f"A of {shape[0]}x{shape[1]}",
+        latex=r"The printed 4x8 matrix can multiply $\mathrm{vec}(X)$ of a 3x3 picture $X$.",
         false=True,
     ),
     _drawn("printed", "output", checks.check_printed_output, domains.SOURCE_CONVOLUTION,

@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from theory.eigenvalues.domains import Drawn
 from theory.eigenvalues.gradient_flow import cell_jacobians, rnn_jacobians
 from theory.eigenvalues.powers import jordan_block, power_norms
-from theory.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, new_figure
+from theory.figures import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION, new_figure
 
 __all__ = ["draw", "linear_norms", "network_norms"]
 
 STEPS = 40
-
-BLACK = "#000000"
 
 
 def linear_norms(steps: int = STEPS) -> dict[str, NDArray[np.float64]]:
@@ -50,14 +48,14 @@ def draw() -> Any:
     figure = new_figure(13, 5.6, layout="constrained")
     left, right = figure.subplots(1, 2)
     curves = linear_norms()
-    _panel(left, curves, [BLUE, SKY, BLACK, ORANGE, VERMILION, PURPLE, GREEN], ["-"] * 5 + ["--", "-."], (1e-5, 1e5))
+    _panel(left, curves, [BLUE, SKY, INK, ORANGE, VERMILION, PURPLE, GREEN], ["-"] * 5 + ["--", "-."], (1e-5, 1e5))
     left.set_title("$h_t = W'h_{t-1}$: in the end the spectral radius decides", fontsize=14)
     left.set_ylabel(r"norm of $\partial h_k / \partial h_0$", fontsize=13)
     top = curves["non-normal, radius 0.8"].max()
     arrow = {"arrowstyle": "->", "color": PURPLE}
     left.annotate(f"grows {top:.0f}-fold first", (4, top), (1, 2e3), arrowprops=arrow, color=PURPLE, fontsize=12)
     left.text(1, 2e-5, "solid lines: symmetric $W$", fontsize=12)
-    _panel(right, network_norms(), [BLUE, VERMILION, SKY, GREEN, BLACK], ["--", "--", "-", "-", "-"], (1e-13, 1e1))
+    _panel(right, network_norms(), [BLUE, VERMILION, SKY, GREEN, INK], ["--", "--", "-", "-", "-"], (1e-13, 1e1))
     right.set_title("Without recurrent weights an LSTM's forget gate decides", fontsize=14)
     right.text(1, 2e-13, "solid lines: LSTMs with $W_h = 0$", fontsize=12)
     right.set_ylabel(r"norm of $\partial h_k / \partial h_0$, for LSTMs $\partial c_k / \partial c_0$", fontsize=13)

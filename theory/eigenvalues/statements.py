@@ -102,6 +102,7 @@ PRINTED = (
         domains.SMALL_DECOMPOSITIONS,
         "formula",
         show=str,
+        latex=r"With $W=PDP^{-1}$, $\partial h_k/\partial h_0=(P')^{-1}D^kP^{-1}$.",
         false=True,
     ),
     Proposition(
@@ -111,6 +112,7 @@ PRINTED = (
         domains.SMALL_DECOMPOSITIONS,
         "proof",
         show=str,
+        latex=r"The $k$-th power of $(P')^{-1}DP^{-1}$ is $(P')^{-1}D^kP^{-1}$, by cancelling $P^{-1}(P')^{-1}$.",
         false=True,
     ),
     Proposition(
@@ -119,6 +121,7 @@ PRINTED = (
         checks.has_eigendecomposition,
         domains.SMALL_MATRICES,
         "proof",
+        latex=r"Every square matrix has an eigendecomposition $PDP^{-1}$.",
         false=True,
     ),
     Proposition(

@@ -95,6 +95,7 @@ LIPSCHITZ = Claim(
             checks.has_constant,
             domains.CONSTANTS,
             show=lambda constant: f"L = {constant}",
+            latex=r"$L$ is a Lipschitz constant for $A=V=1$ ($L=1,2,4,\dots,2^{40}$).",
             false=True,
         ),
         Proposition(
@@ -175,6 +176,8 @@ BATCH_NORM = Claim(
             checks.ignores_factor,
             domains.FACTORS,
             show=lambda case: f"a = {case[1]:g}",
+            latex=r"With $\varepsilon=0$, multiplying the weights by $a$ does not change the batch norm "
+            r"($a=1,2,\frac12,-1,-2$).",
             false=True,
         ),
         Proposition(
@@ -183,6 +186,8 @@ BATCH_NORM = Claim(
             checks.ignores_factor,
             domains.EPSILONS,
             show=lambda case: f"epsilon = {case[0]:g}, a = {case[1]:g}",
+            latex=r"Multiplying the weights by $a>0$ does not change the batch norm ($\varepsilon=0,10^{-5}$; "
+            r"$a=1,2,\frac12$).",
             false=True,
         ),
         Proposition(
@@ -318,6 +323,8 @@ RELU = Claim(
             checks.halves_variance,
             domains.HALVES,
             show=lambda values: "z = " + ", ".join(f"±{v}" for v in values),
+            latex=r"$\mathrm{Var}\,\mathrm{relu}(z)=\frac12\mathrm{Var}\,z$ for $z=\pm v_1,\dots,\pm v_k$, all equally "
+            r"probable ($k$ to 3, $v$ from 0 to 5).",
             false=True,
         ),
         Proposition(

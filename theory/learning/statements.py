@@ -27,6 +27,7 @@ ADAM = Claim(
             checks.regret_vanishes,
             domains.PERIODS,
             show=lambda C: f"C = {C}",
+            latex=r"For the losses of the correction the average regret tends to 0 ($C=3,4,10$).",
             false=True,
         ),
         Proposition(
@@ -35,6 +36,7 @@ ADAM = Claim(
             checks.scale_is_ignored,
             domains.SMALL_SCALES,
             show=lambda c: f"c = {c}",
+            latex=r"The first step is the same for the losses $cx$ and $x$ ($c=\epsilon=10^{-8}$).",
             false=True,
         ),
         Proposition(
@@ -65,6 +67,9 @@ ADAM = Claim(
         "On [-1, 1], with losses Cx, -x, -x, Cx, …, C > 2, betas = (0, 1/(1 + C²)), eps = 0 and rates α/√t, Adam "
         "starts at 1 and returns to 1 after every third step. So its average regret is always at least (2C - 4)/3. "
         "Multiplying the loss by c > 0 is the same as dividing eps by c.",
+        r"On $[-1,1]$, with losses $Cx,-x,-x,Cx,\dots$, $C>2$, betas $(0,1/(1+C^2))$, $\epsilon=0$ and rates "
+        r"$\alpha/\sqrt t$, Adam starts at 1 and returns to 1 after every third step. So its average regret is always "
+        r"at least $(2C-4)/3$. Multiplying the loss by $c>0$ is the same as dividing $\epsilon$ by $c$.",
         by=("trap", "scale and eps"),
     ),
     proof=r"""*Trap* (S. Reddi et al. 2018, Theorem 1, but with bias correction). With $\beta=1/(1+C^2)$ a gradient
@@ -104,6 +109,9 @@ HEAVY_BALL = Claim(
     statement=Statement(
         "Heavy ball with the rate 4/(√L + √m)² and the momentum ((√L - √m)/(√L + √m))² converges to the minimum of "
         "every function whose curvature is between m > 0 and L. The error falls at each step.",
+        r"Heavy ball with the rate $4/(\sqrt L+\sqrt m)^2$ and the momentum "
+        r"$((\sqrt L-\sqrt m)/(\sqrt L+\sqrt m))^2$ converges to the minimum of every function whose curvature is "
+        r"between $m>0$ and $L$. The error falls at each step.",
     ),
     source="folklore, after B. T. Polyak (1964), who proves the rate near a minimum",
     propositions=(
@@ -113,6 +121,7 @@ HEAVY_BALL = Claim(
             checks.converges_from,
             domains.STARTS,
             show=lambda x: f"x = {x}",
+            latex=r"From rest at $x=0$, 1, 2 or 3, it converges on the correction's function ($m=1$, $L=25$).",
             false=True,
         ),
         Proposition(
@@ -121,6 +130,7 @@ HEAVY_BALL = Claim(
             checks.error_falls,
             domains.ROOTS,
             show=lambda q: f"L = {q**2}",
+            latex=r"On $\frac12Lx^2$ the error never exceeds the initial one ($m=1$; $L=4$, 9, 25 or 100; 40 steps).",
             false=True,
         ),
         Proposition(
@@ -153,6 +163,10 @@ HEAVY_BALL = Claim(
         "This bound is attained; for L/m = 100 it is 3.71 after 4 steps. But let m = 1, L = 25, and the "
         "derivative be 25x below 1, x + 24 up to 2, and 25x - 24 above. Then 792/1225, -2208/1225, 2592/1225 is an "
         "attracting cycle.",
+        r"On quadratics, from rest, $k$ steps multiply the error by at most $r^k(1+(1+r)k)$, "
+        r"$r=(\sqrt L-\sqrt m)/(\sqrt L+\sqrt m)$. This bound is attained; for $L/m=100$ it is 3.71 after 4 steps. But "
+        r"let $m=1$, $L=25$, and the derivative be $25x$ below 1, $x+24$ up to 2, and $25x-24$ above. Then "
+        r"$\frac{792}{1225},-\frac{2208}{1225},\frac{2592}{1225}$ is an attracting cycle.",
         by=("cycle", "quadratics"),
     ),
     proof=r"""*Cycle* (L. Lessard, B. Recht and A. Packard 2016): at all three points the curvature is 25, so small
@@ -178,6 +192,8 @@ RATES = Claim(
     title="Learning rates above 2/λ diverge",
     statement=Statement(
         "Gradient descent diverges if its rate is above 2/λ, where λ is the largest curvature at the minimum.",
+        r"Gradient descent diverges if its rate is above $2/\lambda$, where $\lambda$ is the largest curvature at the "
+        "minimum.",
     ),
     source="folklore, from quadratics",
     propositions=(
@@ -187,6 +203,8 @@ RATES = Claim(
             checks.diverges,
             domains.ATTRACTING,
             show=lambda k: "rate 49/40",
+            latex=r"It diverges on $\frac12(ab-1)^2$, where $\lambda=2$ at $(1,1)$, with the rate $\frac{49}{40}$ from "
+            r"$(\frac57,\frac57)$.",
             false=True,
         ),
         Proposition(
@@ -226,6 +244,11 @@ RATES = Claim(
         "this limit is (2 + 2β)/λ, and with Nesterov momentum (2 + 2β)/((1 + 2β)λ). But on (ab - 1)²/2, a linear "
         "network with λ ≥ 2 at each minimum, it has an attracting cycle of two points at each rate between 1 and "
         "√5 - 1. At 49/40 these are (5/7, 5/7) and (8/7, 8/7).",
+        r"On $\frac12\lambda x^2$, from rest at $x\ne0$, gradient descent diverges if the rate is above $2/\lambda$. "
+        r"With momentum $0\le\beta<1$ this limit is $(2+2\beta)/\lambda$, and with Nesterov momentum "
+        r"$(2+2\beta)/((1+2\beta)\lambda)$. But on $\frac12(ab-1)^2$, a linear network with $\lambda\ge2$ at each "
+        r"minimum, it has an attracting cycle of two points at each rate between 1 and $\sqrt5-1$. At $\frac{49}{40}$ "
+        r"these are $(\frac57,\frac57)$ and $(\frac87,\frac87)$.",
         by=("quadratics and momentum", "cycles"),
     ),
     proof=r"""*Quadratics:* $x_{k+1}=(1-\eta\lambda)x_k$. With momentum the characteristic polynomial is
@@ -256,6 +279,8 @@ BACKPROP = Claim(
             checks.matches_where_it_exists,
             domains.PAIRS_OF_UNITS,
             show=lambda c: f"w = {c[:2]}, v = {c[2:]}",
+            latex=r"Backprop gives the derivative of $v_1\mathrm{relu}(w_1x)+v_2\mathrm{relu}(w_2x)$ at $x=0$ if it "
+            r"exists (weights $-1$, 0, 1).",
             false=True,
         ),
         Proposition(
@@ -340,6 +365,9 @@ REVERSE = Claim(
     corrected=Corrected(
         "For dense layers with n inputs and m outputs, the Jacobian costs m evaluations in reverse mode and n in "
         "forward mode. All gradients of one output cost at most two. In general neither mode is optimal: in the "
+        "example with the fewest vertices, and then the fewest edges, a connection skips one unit.",
+        "For dense layers with $n$ inputs and $m$ outputs, the Jacobian costs $m$ evaluations in reverse mode and $n$ "
+        "in forward mode. All gradients of one output cost at most two. In general neither mode is optimal: in the "
         "example with the fewest vertices, and then the fewest edges, a connection skips one unit.",
         by=("inputs and outputs", "smallest graph", "skip connection"),
     ),

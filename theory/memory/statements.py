@@ -55,6 +55,8 @@ CLAIM_4_1 = Claim(
             "inputs 0)",
             checks.forgets,
             domains.FLIPS,
+            latex=r"States from $(1,1)$ and $(-1,1)$ meet if the spectral radius is below 1 (entries 0 and "
+            r"$\pm\frac32$, $b=(\frac32,30)$, inputs 0).",
             false=True,
         ),
         Proposition(
@@ -140,6 +142,8 @@ CLAIM_4_2 = Claim(
             "unit)",
             checks.vanishes,
             domains.TWOS,
+            latex=r"$\lVert\partial h_{20}/\partial h_0\rVert<1$ if all steps have spectral radii below 1 ($W_h$ with "
+            r"entries 0 and 2; inputs saturate one unit).",
             false=True,
         ),
         Proposition(
@@ -208,6 +212,8 @@ CLAIM_4_3 = Claim(
             checks.does_not_explode,
             every(0, 1, 2, 3),
             show=lambda w: f"w = {w}",
+            latex=r"$|\partial c_{30}/\partial c_0|\le1$ for the correction's unit with $f=\frac12$ and $i=o=1$ "
+            r"($w=0,1,2,3$).",
             false=True,
         ),
         Proposition(
@@ -270,6 +276,7 @@ CLAIM_4_4 = Claim(
             "|dh_50/dh_0| > 1 for h_t = tanh(w h_{t-1}) (w = 2, 3; h_0 = 0, 1)",
             checks.explodes,
             every((2, 0), (2, 1), (3, 0), (3, 1)),
+            latex=r"$|\partial h_{50}/\partial h_0|>1$ for $h_t=\tanh(wh_{t-1})$ ($w=2,3$; $h_0=0,1$).",
             false=True,
         ),
         Proposition(
@@ -350,6 +357,8 @@ CLAIM_4_5 = Claim(
             "or -1)",
             checks.keeps,
             every(0, 1, -1),
+            latex=r"The derivative of 20 blocks $x+sx$ has a modulus above 1/1000 (`mg.nn.Linear` with the weight "
+            r"$s=0$, 1 or $-1$).",
             false=True,
         ),
         Proposition(

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from minigrad.runtime.extras import require
-from theory.figures import BLUE, FAINT, GREY, ORANGE, VERMILION, new_figure
+from theory.figures import BLUE, FAINT, GREY, ORANGE, SKY, VERMILION, new_figure
 from theory.ordering.graphs import CYCLIC, LAYER, PURPORTED, cycle_of_example
 from theory.ordering.proofs import Removal, removals, violated_edge
 
@@ -69,8 +69,8 @@ def _draw_cycle(panel: Any, around: Sequence[Edge], position: Mapping[str, int],
     for v, place in CYCLIC_PLACES.items():
         _vertex(panel, place, v, rim=BLUE if v in on_cycle else GREY, size=1500, fontsize=15)
         x, y = place
-        panel.text(x, y + (0.5 if y else -0.55), str(position[v]), ha="center", va="center", fontsize=13, color="white",
-                   bbox={"boxstyle": "round,pad=0.25", "fc": GREY, "ec": "none"})  # fmt: skip
+        panel.text(x, y + (0.5 if y else -0.55), str(position[v]), ha="center", va="center", fontsize=13, color="black",
+                   bbox={"boxstyle": "round,pad=0.25", "fc": SKY, "ec": "none"})  # fmt: skip
     _bare(panel, (-0.4, 4.0), (-0.8, 2.8))
     panel.set_title("the cycle found, and the positions of an order", fontsize=14)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.runtime.extras import require
-from theory.figures import BLUE, GREEN, VERMILION, new_figure
+from theory.figures import BLUE, GREEN, INK, VERMILION, new_figure
 from theory.parity.gain import adversary, critical_gain, fails_at, intervals, state_map, tanh_network, tanh_states
 from theory.parity.units import or_unit, parity, run_unit, xor_unit
 
@@ -76,7 +76,7 @@ def _draw_states(axes: Any, gain: float, critical: float) -> None:
     wrong = y != parity(bits)
     axes.plot(t, h[:, 0], color=GREY, linewidth=1, label="$h_1$ (OR)")
     axes.plot(t, h[:, 1], color=GREY, linewidth=1, linestyle=":", label="$h_2$ (AND)")
-    axes.axhline(0.5, color="black", linewidth=1, linestyle="--", label=r"threshold $\frac{1}{2}$")
+    axes.axhline(0.5, color=INK, linewidth=1, linestyle="--", label=r"threshold $\frac{1}{2}$")
     axes.plot(t, s, color=BLUE, linewidth=1.5, label="$s = (h_1 - h_2)/2$")
     axes.plot(t[~wrong], s[~wrong], "o", color=BLUE, markersize=4)
     axes.plot(t[wrong], s[wrong], "X", color=VERMILION, markersize=7, label="wrong")
@@ -91,7 +91,7 @@ def _draw_states(axes: Any, gain: float, critical: float) -> None:
 def _draw_map(axes: Any, gain: float, critical: float) -> None:
     """Draw the next s over s for each bit, with the invariant intervals as boxes, or with the run of 1 0 0 … 0."""
     s = np.linspace(0, 1, 400)
-    axes.plot(s, s, color="black", linewidth=1, linestyle="--", label="the line $s$")
+    axes.plot(s, s, color=INK, linewidth=1, linestyle="--", label="the line $s$")
     axes.plot(s, state_map(gain, s), color=BLUE, linewidth=2, label="bit 0: $f(s)$")
     axes.plot(s, state_map(gain, s + 1), color=GREEN, linewidth=2, label="bit 1: $f(s + 1)$")
     if gain > critical:

@@ -89,6 +89,7 @@ PROPOSITIONS = (
         checks.one_sequence(checks.through_tensors(or_unit)),
         domains.SHORT,
         "formula",
+        latex=r"$h_t=h_{t-1}+x_t-h_{t-1}x_t$ from $h_0=0$ gives the parity of every bit sequence.",
         false=True,
     ),
     Proposition(
@@ -243,6 +244,8 @@ ALT_PRINTED = (
         checks.one_sequence(checks.outputs(printed_network)),
         domains.SHORT,
         "formula",
+        latex=r"$h_{1,t}=\mathrm{step}(h_{1,t-1}+x_t-\frac12)$, $h_{2,t}=\mathrm{step}(h_{2,t-1}+h_{1,t}x_t-\frac32)$ "
+        r"and $y_t=\mathrm{step}(h_{1,t}-h_{2,t}-\frac12)$ give the parity of every bit sequence.",
         false=True,
     ),
     Proposition(
@@ -252,6 +255,8 @@ ALT_PRINTED = (
         checks.one_sequence(checks.outputs(printed_linear_network)),
         domains.SHORT,
         "formula",
+        latex=r"Without step functions, $h_{1,t}=h_{1,t-1}+x_t-\frac12$, $h_{2,t}=h_{2,t-1}+h_{1,t}x_t-\frac32$ and "
+        r"$y_t=[h_{1,t}-h_{2,t}-\frac12>0]$ give the parity.",
         false=True,
     ),
     Proposition(
@@ -260,6 +265,7 @@ ALT_PRINTED = (
         checks.one_sequence(checks.outputs(partial(printed_network, product=False))),
         domains.SHORT,
         "formula",
+        latex=r"The same with $h_{2,t}=\mathrm{step}(h_{2,t-1}+x_t-\frac32)$, the other reading.",
         false=True,
     ),
     Proposition(
@@ -268,6 +274,7 @@ ALT_PRINTED = (
         checks.one_sequence(checks.outputs(partial(printed_linear_network, product=False))),
         domains.SHORT,
         "formula",
+        latex=r"The same with $h_{2,t}=h_{2,t-1}+x_t-\frac32$, without a step function.",
         false=True,
     ),
     Proposition(
