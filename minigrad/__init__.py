@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import check, data, graph, io, linalg, nn, ops, optim
 from . import gradients as _gradients  # noqa: F401 (adds Tensor.backward)
 from . import hooks as _hooks  # noqa: F401 (adds Tensor.register_hook)
-from . import notebooks as _notebooks  # noqa: F401 (adds what notebooks show)
+from . import notebooks as _notebooks  # noqa: F401 (adds methods that notebooks call)
 from .anomaly import detect_anomaly
 from .check import gradcheck, gradgradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor

@@ -33,23 +33,25 @@ def time_text(nanoseconds: float) -> str:
     return f"{number:.0f} {unit}" if number >= 1000 else f"{number:.3g} {unit}"
 
 
-def html_table(rows: Sequence[Sequence[str]], notes: Iterable[str] = (), texts: int = 1, heads: int = 1) -> str:
-    """Format rows of text as an HTML table, which notebooks show.
+def html_table(
+    rows: Sequence[Sequence[str]], notes: Iterable[str] = (), *, text_columns: int = 1, header_rows: int = 1
+) -> str:
+    """Format rows of text as an HTML table for notebooks.
 
     Args:
         notes: lines below the table.
-        texts: the number of columns, from the left, that are left-aligned. The others are numbers.
-        heads: the number of rows in the head.
+        text_columns: how many of the first columns are aligned left. The others are numbers, aligned right.
+        header_rows: how many of the first rows are headers.
 
     >>> html_table([["name", "bytes"], ["a<b", "12"]]).count("a&lt;b")
     1
     """
     lines = []
     for k, row in enumerate(rows):
-        sides = ["left"] * texts + ["right"] * (len(row) - texts)
-        tag = "th" if k < heads else "td"
-        cells = [f'<{tag} style="text-align:{side};white-space:pre;padding:1px 8px">{escape(cell)}</{tag}>'
-                 for side, cell in zip(sides, row, strict=True)]  # fmt: skip
-        lines.append(f"<tr>{''.join(cells)}</tr>")
+        tag, cells = "th" if k < header_rows else "td", ""
+        for column, cell in enumerate(row):
+            side = "left" if column < text_columns else "right"
+            cells += f'<{tag} style="text-align:{side};white-space:pre;padding:1px 8px">{escape(cell)}</{tag}>'
+        lines.append(f"<tr>{cells}</tr>")
     below = "".join(f"<div>{escape(note)}</div>" for note in notes)
     return f"<div><table>{''.join(lines)}</table>{below}</div>"

@@ -1,6 +1,6 @@
-"""How notebooks show tensors, modules and schedules: methods that IPython and Jupyter call, such as `_repr_html_`.
+"""Show tensors, modules and schedules in notebooks, by methods such as `_repr_html_` that IPython and Jupyter call.
 
-Graphs, tables of costs and profiles show themselves, too; their own classes define how.
+The classes of drawings, summaries and profiles define such methods themselves.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from .spec import describe
 
 __all__: list[str] = []
 
-_MOST = 64  # entries that a strip shows
-_PRINTED = 100  # a tensor with more entries shows their range instead
+_MOST_IN_STRIP = 64  # entries
+_MOST_PRINTED = 100  # a tensor with more entries shows their range instead
 _BLUE, _RED, _UNUSUAL = np.array([33, 102, 172]), np.array([178, 24, 43]), "#b000b0"
-_LONGEST = 2**16  # steps of a schedule whose rate never settles
+_MOST_STEPS = 2**16  # for a schedule that never stops changing the rate
 
 
 def _tensor_html(self: Tensor) -> str:
     """Show dtype and shape, a strip of entries, and the entries of a small tensor or the range of a large one."""
     origin = f", from {self.node.primitive.name}" if self.node is not None and self.node.primitive else ""
-    shown = np.unique(np.linspace(0, self.size - 1, min(self.size, _MOST)).round().astype(int))
+    shown = np.unique(np.linspace(0, self.size - 1, min(self.size, _MOST_IN_STRIP)).round().astype(int))
     part = f", {len(shown)} of {self.size:,} entries" if len(shown) < self.size else ""
-    if self.size <= _PRINTED:
+    if self.size <= _MOST_PRINTED:
         text = repr(self)
     else:
         with np.errstate(all="ignore"):
@@ -43,43 +43,47 @@ def _tensor_html(self: Tensor) -> str:
 
 
 def _strip(entries: Any) -> str:
-    """Draw numbers as a strip of colours: white at 0, red above and blue below, purple for NaN and infinities."""
+    """Draw numbers as a strip of colours."""
     numbers = np.asarray(entries, np.float64)
     largest = np.abs(numbers[np.isfinite(numbers)]).max(initial=0) or 1.0
-    cells: list[str] = []
-    for x in numbers:
-        colour = _UNUSUAL
-        if np.isfinite(x):
-            colour = (
-                "#" + bytes(np.rint(255 + abs(x) / largest * ((_RED if x > 0 else _BLUE) - 255)).astype(np.uint8)).hex()
-            )
-        cells.append(f'<path fill="{colour}" d="M{len(cells)} 0h1v1h-1z"/>')
+    cells = [f'<path fill="{_colour(x, largest)}" d="M{k} 0h1v1h-1z"/>' for k, x in enumerate(numbers)]
     return (
         f'<svg viewBox="0 0 {len(cells)} 1" width="{10 * len(cells)}" height="14" preserveAspectRatio="none" '
         f'shape-rendering="crispEdges" style="display:block">{"".join(cells)}</svg>'
     )
 
 
+def _colour(x: float, largest: float) -> str:
+    """Return white for 0, red for positive and blue for negative numbers, and purple for NaN and infinities."""
+    if not np.isfinite(x):
+        return _UNUSUAL
+    strongest = _RED if x > 0 else _BLUE
+    return "#" + bytes(np.rint(255 + abs(x) / largest * (strongest - 255)).astype(np.uint8)).hex()
+
+
 def _module_html(self: Module) -> str:
-    """Show the modules, parents first, each with the shapes of its own parameters and the number of their entries."""
-    rows = [["module", "parameters", "entries"]]
-    for name, member in self.named_modules():
-        children = tuple(f"{child}." for child, _ in submodules(member))
-        own = {key: p for key, p in member.named_parameters() if not key.startswith(children)}
-        kind = f"{type(member).__name__}({'' if children else member.extra_repr()})".removesuffix("()")
-        indent = "  " * (name.count(".") + 1) if name else ""
-        shapes = ", ".join(f"{key} {'×'.join(map(str, p.shape)) or 'scalar'}" for key, p in own.items())
-        count = sum(p.size for p in own.values())
-        rows.append(
-            [f"{indent}{name.rpartition('.')[2]}: {kind}" if name else kind, shapes, f"{count:,}" if count else ""]
-        )
-    return html_table([*rows, ["total", "", f"{sum(p.size for p in self.parameters()):,}"]], texts=2)
+    """Show a table of the module and all modules in it, parents first."""
+    rows = [_module_row(name, module) for name, module in self.named_modules()]
+    total = ["total", "", f"{sum(p.size for p in self.parameters()):,}"]
+    return html_table([["module", "parameters", "entries"], *rows, total], text_columns=2)
+
+
+def _module_row(name: str, module: Module) -> list[str]:
+    """Return the name and class of a module, the shapes of its own parameters, and the number of their entries."""
+    children = tuple(f"{child}." for child, _ in submodules(module))
+    own = {key: p for key, p in module.named_parameters() if not key.startswith(children)}
+    title = f"{type(module).__name__}({'' if children else module.extra_repr()})".removesuffix("()")
+    if name:
+        title = f"{'  ' * (name.count('.') + 1)}{name.rpartition('.')[2]}: {title}"
+    shapes = ", ".join(f"{key} {'×'.join(map(str, p.shape)) or 'scalar'}" for key, p in own.items())
+    count = sum(p.size for p in own.values())
+    return [title, shapes, f"{count:,}" if count else ""]
 
 
 def _schedule_svg(self: Schedule) -> str:
-    """Draw the first group's rate over the steps, with a dot at the current step."""
+    """Draw the learning rate of the first parameter group over the steps, with a dot at the current step."""
     base = self.base_lrs[0]
-    last = max(_settled(self), self.count)
+    last = max(_steps_to_draw(self), self.count)
     steps = np.unique(np.linspace(0, last, 201).round().astype(int)).tolist()
     rates = [self.rate(step, base) for step in steps]
     high = max(rates) or 1.0
@@ -98,10 +102,10 @@ def _schedule_svg(self: Schedule) -> str:
     )
 
 
-def _settled(schedule: Schedule) -> int:
-    """Return a step, a power of 2, after which the rate is constant, or falling below a hundredth of the base rate."""
+def _steps_to_draw(schedule: Schedule) -> int:
+    """Return a power of 2 at which the rate seems to have settled, or has fallen below 1 % of the base rate."""
     base, last = schedule.base_lrs[0], 8
-    while last < _LONGEST:
+    while last < _MOST_STEPS:
         rate, later = schedule.rate(last, base), schedule.rate(2 * last, base)
         if rate != schedule.rate(0, base) and (rate == later or later < rate < base / 100):
             break

@@ -262,7 +262,7 @@ class Profile(Observer):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html_table(_cells_of(self.events, limit=20), self._notes(), heads=2)
+        return html_table(_cells_of(self.events, limit=20), self._notes(), header_rows=2)
 
 
 class profile(observing):  # noqa: N801  (used as a function)
@@ -371,7 +371,7 @@ def _table_of(events: Sequence[Event], by: By = "primitive", limit: int | None =
 
 
 def _cells_of(events: Sequence[Event], by: By = "primitive", limit: int | None = None) -> list[list[str]]:
-    """Return two rows of a head, the rows, and their total; after `limit` rows, a row sums up the others."""
+    """Return two header rows, the rows, and their total; after `limit` rows, a row sums up the others."""
     if limit is not None and (type(limit) is not int or limit < 1):
         raise ValueError(f"profile: limit must be an int of at least 1 or None, not {limit!r}")
     rows = _rows_of(events, by)

@@ -1,119 +1,70 @@
-"""Notebooks: what tensors, modules, optimisers, schedules and batches show."""
+"""The notebooks of examples/cs231n: kept without outputs, and run from top to bottom."""
 
 from __future__ import annotations
 
-import re
+import json
+import os
+from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as npst
 
-import minigrad as mg
-from minigrad import nn
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "examples/cs231n"
+NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
+real_data = pytest.mark.skipif("CAPTIONING_DATA" not in os.environ, reason="no real data: CAPTIONING_DATA is unset")
 
 
-@given(
-    npst.arrays(
-        st.sampled_from([np.float32, np.float64, np.int64, np.bool_]),
-        npst.array_shapes(min_dims=0, min_side=0, max_side=12),
+def contents(name):
+    return json.loads((FOLDER / f"{name}.ipynb").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_is_kept_without_outputs(name):
+    notebook = contents(name)
+    assert notebook["metadata"].keys() == {"kernelspec", "language_info"}
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] or cell["execution_count"] or cell["metadata"] for cell in code)
+    assert "from captioning.cs231n import *" in "".join("".join(cell["source"]) for cell in code)
+
+
+def run(name, place, monkeypatch, timeout, **environment):
+    """Run a notebook in a folder of its own, with nothing of the user's Jupyter; the notebook with its outputs."""
+    nbclient = pytest.importorskip("nbclient", reason="no jupyter: nbclient is not installed")
+    pytest.importorskip("ipykernel", reason="no jupyter: ipykernel is not installed")
+    nbformat = pytest.importorskip("nbformat", reason="no jupyter: nbformat is not installed")
+    monkeypatch.delenv("CAPTIONING_DATA", raising=False)
+    for variable in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(variable, str(place / variable.lower()))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    (place / "work").mkdir()
+    client = nbclient.NotebookClient(
+        notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(place / "work")}}
     )
-)
-def test_a_tensor_shows_a_strip_of_entries(array):
-    shown = mg.tensor(array)._repr_html_()
-    assert f"{array.dtype} {array.shape}" in shown
-    assert shown.count("<path") == (min(array.size, 64) if array.size > 1 else 0)
-    assert len(shown) < 6_000
-    assert (repr(mg.tensor(array)) in shown.replace("&gt;", ">")) == (array.size <= 100)
+    return client.execute()
 
 
-def test_colours_tell_signs_and_sizes():
-    colours = re.findall("#[0-9a-f]{6}", mg.tensor([2.0, 0.0, -2.0, 1.0, np.nan])._repr_html_())
-    assert len(set(colours)) == 5
-    assert colours[1] == "#ffffff"
-    red, blue = (tuple(bytes.fromhex(colour[1:])) for colour in (colours[0], colours[2]))
-    assert red[0] > red[2]
-    assert blue[2] > blue[0]
+def check_outputs(notebook):
+    """Every picture is there, and no cell has warned."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert len(pictures) >= 5
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
 
 
-def test_a_large_tensor_shows_its_range():
-    shown = mg.tensor(np.linspace(-1, 3, 1000), requires_grad=True)._repr_html_()
-    assert "64 of 1,000 entries" in shown
-    assert "min -1, mean 1, max 3" in shown
-    assert "from tanh" in mg.tanh(mg.tensor(1.0, requires_grad=True))._repr_html_()
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_runs_from_top_to_bottom(name, tmp_path, monkeypatch, full):
+    """By default the RNN's, and both with --full."""
+    if full or name == "RNN_Captioning":
+        check_outputs(run(name, tmp_path, monkeypatch, timeout=600))
+        assert list((tmp_path / "work").iterdir()) == []  # it writes nothing beside itself
 
 
-def test_a_module_shows_its_parameters():
-    class Net(nn.Module):
-        def __init__(self):
-            self.scale = nn.Parameter(2.0)
-            self.layers = [nn.Linear(3, 4), nn.Dropout(0.5)]
-            self.weights = [nn.Parameter(np.ones((2, 5)))]
-
-        def forward(self, x):
-            return x
-
-    shown = Net()._repr_html_()
-    cells = re.findall(r"<td[^>]*>([^<]*)</td>", shown)
-    rows = [[cell.strip() for cell in cells[i : i + 3]] for i in range(0, len(cells), 3)]
-    assert rows == [
-        ["Net", "scale scalar, weights.0 2×5", "11"],
-        ["0: Linear(in_features=3, out_features=4, bias=True)", "weight 3×4, bias 4", "16"],
-        ["1: Dropout(p=0.5)", "", ""],
-        ["total", "", "27"],
-    ]
-
-
-def rate(step: int) -> float:
-    """A rate of the user's own, which changes late."""
-    return 1.0 if step < 3000 else 0.5
-
-
-class Late(mg.optim.Schedule):
-    def factor(self, count):
-        return rate(count)
-
-
-@pytest.mark.parametrize(
-    ("make", "last"),
-    [
-        (lambda o: mg.optim.CosineLR(o, 1000), 1024),
-        (lambda o: mg.optim.WarmupLR(o, 100, after=mg.optim.CosineLR(o, 1000)), 2048),
-        (lambda o: mg.optim.StepLR(o, 1000, gamma=0.0), 1024),
-        (Late, 4096),
-    ],
-)
-def test_a_schedule_shows_its_curve(make, last):
-    optimizer = mg.optim.SGD([nn.Parameter(1.0)], lr=0.1)
-    schedule = make(optimizer)
-    shown = schedule._repr_svg_()
-    assert f">{last:,}<" in shown
-    assert "0.1" in shown
-    before = optimizer.lr
-    x = re.search(r'cx="([\d.]+)"', shown)[1]
-    schedule.step()
-    assert float(re.search(r'cx="([\d.]+)"', schedule._repr_svg_())[1]) >= float(x)
-    assert "step 1" in repr(schedule)
-    assert optimizer.lr in (before, schedule.rate(1, schedule.base_lr))
-
-
-def test_one_line_each():
-    optimizer = mg.optim.SGD([nn.Parameter(1.0)], lr=0.1)
-    plateau = mg.optim.ReduceOnPlateau(optimizer, patience=3)
-    plateau.step(2.0)
-    plateau.step(2.5)
-    assert repr(plateau) == "ReduceOnPlateau(step 2, lr=0.1, best=2, 1 of 3 bad steps allowed)"
-    batches = mg.data.batches(np.ones((1000, 3)), size=64)
-    next(iter(batches))
-    assert repr(batches) == "Batches(1,000 examples in 16 batches of 64, shuffled; 1 done in epoch 0)"
-
-
-def test_a_profile_and_a_summary_are_tables():
-    net, x = nn.Linear(3, 2), np.ones((4, 3), np.float32)
-    with mg.profile() as profile:
-        net(x).sum().backward()
-    assert repr(profile) == str(profile)
-    for shown, words in ((profile, ("affine", "backward", "in all")), (mg.render.summary(net, x), ("[4×2]", "total"))):
-        html = shown._repr_html_()
-        assert all(word in html for word in ("<table>", *words))
+@real_data
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_runs_on_real_data(name, tmp_path, monkeypatch):
+    check_outputs(run(name, tmp_path, monkeypatch, 1200, CAPTIONING_DATA=os.environ["CAPTIONING_DATA"]))

@@ -1,13 +1,16 @@
 """Draw thirteen networks with minigrad, torchviz and torchview: ``python docs/comparison_checks/of_drawings.py``.
 
 Install the packages with ``pip install torch torchviz torchview``, and Graphviz. Each drawing has a process of its own,
-with a limit of 60 seconds for the whole process. Prints a table in Markdown: the size of each drawing in pixels, the
-time from the network and its input to an SVG, without imports, and what the drawing shows. minigrad and torchview use
-their default options; torchviz gets the parameters' names.
+with a limit of 60 seconds for the whole process. minigrad and torchview use their default options, but
+minigrad shows gradients if the name of the network says so; torchviz gets the parameters' names.
 
-tests/networks/drawn.py has the networks, and the frames, boxes and edges that minigrad's drawings must show. For the
-other tools it prints how many calls of modules have a box or frame with the name or class of the module, whether
-inputs have a name, and whether an edge leads back in a loop.
+The output is a table in Markdown: the size of each drawing in pixels, the time from the network and its input to an
+SVG, without imports, and what the drawing shows. tests/networks/drawn.py has the networks, and the frames, boxes and
+edges that minigrad's drawings must show. The other tools draw other frames, so for them the table tells
+
+- how many calls of modules have a box or frame with the name or class of the module,
+- whether an input has a name,
+- whether the drawing of a loop has an edge back.
 """
 
 import os
@@ -25,11 +28,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import minigrad as mg
 from benchmarks.machine import describe
-from tests.networks.drawn import DRAWN, built, pytorchs_tensors
+from tests.networks.drawn import DRAWN, built, pytorchs_network
 from tests.render.drawings import expectation, read_dot
 
 SECONDS = 60
-_YES = ("no", "yes")
 
 
 def dot_of(tool, graph):
@@ -39,7 +41,7 @@ def dot_of(tool, graph):
         return lambda: mg.render.to_dot(run(), **DRAWN[graph].options)
     import torch
 
-    network, tensors = pytorchs_tensors(torch, graph)
+    network, tensors = pytorchs_network(torch, graph)
     if tool == "torchview":
         from torchview import draw_graph
 
@@ -50,18 +52,25 @@ def dot_of(tool, graph):
 
 
 def shown(tool, graph, dot):
-    """Return what a drawing shows of what it should."""
+    """Return which of the expected modules, inputs and loops a drawing shows; nothing if minigrad's shows all."""
     frames, boxes, edges = wanted = expectation(DRAWN[graph].expected)
     if tool == "minigrad":
-        return "as expected" if read_dot(dot) == wanted else "differs"
+        return "" if read_dot(dot) == wanted else "not as expected"
     names = Counter(re.findall(r'label=(?:<.*?<TD[^>]*>|"?)\s*([\w.-]+)', dot, re.DOTALL))
     titles = [*(path[-1] for path in frames), *(label for label, _ in boxes.values() if " · " in label)]
     modules = [title for title in titles if " · " in title or title.isidentifier()]
+    inputs = ["input-tensor", *(name for name, (_, path) in boxes.items() if not path)]
+    words = [f"{count_named(modules, names)} of {len(modules)} modules"]
+    words += ["inputs" if any(names[name] for name in inputs) else "no inputs"]
+    if any(kind == "~" for _, kind, _ in edges):
+        words += ["loop" if goes_back(dot) else "no loop"]
+    return ", ".join(words)
+
+
+def count_named(modules, names):
+    """Return how many titles of modules, such as '0 · Linear 8→3', have a word among the names, each name used once."""
     found = Counter(next((w for w in re.findall(r"[A-Za-z]\w+", title)[::-1] if names[w]), "") for title in modules)
-    calls = sum(min(number, names[name]) for name, number in found.items())
-    inputs = any(names[name] for name in ("input-tensor", *(name for name, (_, path) in boxes.items() if not path)))
-    loop = f", loop {_YES[goes_back(dot)]}" if any(kind == "~" for _, kind, _ in edges) else ""
-    return f"modules {calls}/{len(modules)}, inputs {_YES[inputs]}{loop}"
+    return sum(min(number, names[name]) for name, number in found.items())
 
 
 def goes_back(dot):
@@ -85,11 +94,12 @@ def draw(tool, graph):
     seconds = time.perf_counter() - start
     sizes = re.search(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"', picture)
     width, height = (round(float(points) * 4 / 3) for points in sizes.groups())
-    print(f"{width:,} × {height:,}, {seconds:.{1 if seconds > 1 else 2}f} s, {shown(tool, graph, dot)}")
+    words = [f"{width:,} × {height:,}", f"{seconds:.{1 if seconds > 1 else 2}f} s", shown(tool, graph, dot)]
+    print(", ".join(filter(None, words)))
 
 
 def cell(tool, graph):
-    """Return a cell of the table: the size and time of a drawing, or why there is none."""
+    """Return a cell of the table: size, time and contents of a drawing, or why there is none."""
     command, pipe = [sys.executable, __file__, tool, graph], subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
         try:

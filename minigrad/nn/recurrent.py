@@ -83,9 +83,9 @@ class _Recurrent(Module):
             first = [start[number] if len(endings) > 1 and start is not None else start for start in starts]
             weights = [getattr(self, name + ending) for name in ("Wx", "Wh", *self.biases)]
             backwards = ending.endswith("_reverse")
-            words = [f"layer {layer}"] * (self.num_layers > 1)
-            words += ["reverse" if backwards else "forward"] * self.bidirectional
-            with scope(" ".join(words)) if words else nullcontext():  # a frame in drawings
+            direction = ("reverse" if backwards else "forward") if self.bidirectional else ""
+            frame = f"{f'layer {layer}' if self.num_layers > 1 else ''} {direction}".strip()
+            with scope(frame) if frame else nullcontext():  # for drawings
                 states, last = self._one_way(x, first, weights, lengths, indices, backwards)
             outputs.append(states)
             for end, state in zip(ends, last, strict=True):

@@ -482,7 +482,7 @@ class ReduceOnPlateau:
         rates = ", ".join(f"{group['lr']:.4g}" for group in self.optimizer.param_groups)
         return (
             f"ReduceOnPlateau(step {self.count:,}, lr={rates}, best={self.best:.4g}, "
-            f"{self.num_bad_epochs} of {self.patience} bad steps allowed)"
+            f"{self.num_bad_epochs} of {self.patience} allowed bad steps)"
         )
 
     def _improves(self, value: float) -> bool:

@@ -1,7 +1,7 @@
 """Draw graphs as text, DOT, image files or an interactive page, or export them to other packages.
 
-Notebooks show all results. Only pictures in files and the methods of the object that `to_graphviz` returns need a
-layout program.
+Notebooks show all results. Only two things need a layout program: `draw` and `compare` to write a picture, and the
+methods of the object that `to_graphviz` returns.
 """
 
 from .compare import compare

@@ -32,7 +32,7 @@ class Comparison(Text):
     """The differences between two graphs as text; notebooks show both graphs in one picture.
 
     Attributes:
-        drawing: the picture, or None if it would have too many steps side by side.
+        drawing: the picture, or None if it would be too wide.
     """
 
     drawing: Drawing | None = None
@@ -54,7 +54,7 @@ def compare(
     title: str = "+ added     − removed     ~ changed",
     timeout: float = 30.0,
 ) -> Comparison:
-    """List the differences between two graphs, and draw both in one picture for a notebook, or for a path.
+    """List the differences between two graphs, and draw both in one picture.
 
     A line starts with `+` for an added operation, parameter, input or output, `−` for a removed one, and `~` for one
     that changed its shape, options, constants or the source of an argument. Equal graphs give an empty text. If
@@ -68,14 +68,18 @@ def compare(
 
     Args:
         before, after: one or more tensors, each with a graph.
-        path: a file for the picture, with the suffix .svg, .png, .pdf or .dot.
+        path: a file for the picture, with the suffix .svg, .png, .pdf or .dot. Without it, only notebooks show the
+            picture.
         names: names of tensors; each must be in both graphs.
         unroll, max_nodes, expand: see :func:`minigrad.render.to_dot`.
         direction, title, timeout: for the picture, see :func:`minigrad.render.draw`.
 
+    Returns:
+        the differences as text, one a line.
+
     Raises:
         ValueError, TypeError: as :func:`minigrad.render.to_dot` and, with a path, as :func:`minigrad.render.draw`.
-        ModuleNotFoundError: if the picture needs a layout program and none is installed.
+        ModuleNotFoundError: if the file needs a layout program and none is installed.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -91,13 +95,13 @@ def compare(
             for each in (before, after)
         ]
     )  # fmt: skip
+    comparison = Comparison("\n".join(lines))
     try:
         dot = DotWriter(_shortened(union), direction).text(title)
     except ValueError:  # too many steps side by side
         if path is not None:
             raise
-        return Comparison("\n".join(lines))
-    comparison = Comparison("\n".join(lines))
+        return comparison
     comparison.drawing = Drawing(dot, path=None if path is None else write_layout(dot, path, timeout))
     return comparison
 

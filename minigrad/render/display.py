@@ -1,4 +1,4 @@
-"""What writers of graphs return: text that shows itself, in terminals without quotes and in notebooks as a picture."""
+"""Strings that the functions of `mg.render` return: terminals print them without quotes, notebooks as pictures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Text(str):
 
 
 class Mermaid(Text):
-    """A Mermaid flowchart. JupyterLab 4.1 and Notebook 7.1, and newer ones, show the picture."""
+    """A Mermaid flowchart, which JupyterLab 4.1 and Notebook 7.1 or newer show as a picture."""
 
     __slots__ = ()
 
@@ -30,14 +30,14 @@ class Page(str):
     """The HTML of an interactive page, which notebooks show in a frame.
 
     Attributes:
-        path: the file that has the page, or None.
+        path: the file that :func:`to_html` wrote, or None.
     """
 
     path: Path | None = None
 
     def __repr__(self) -> str:
-        where = f"in {self.path}" if self.path else 'which notebooks show; a path such as "graph.html" writes it'
-        return f"page of {len(self) / 1024:,.0f} KiB, {where}"
+        how = ', which notebooks show; pass to_html a path such as "graph.html" to write it'
+        return f"a page of {len(self) / 1024:,.0f} KiB{f' in {self.path}' if self.path else how}"
 
     def _repr_html_(self) -> str:
         # The sandbox gives the page an origin of its own, so that its script cannot reach the notebook.

@@ -369,7 +369,7 @@ class DotWriter:
         kept: Counter[str] = Counter()
         for node in dict.fromkeys(v.node for v in vertex.operations if v.kind == "operation" and v.gathers is None):
             kept.update(self.kept.get(node, {}))
-        keeps = f"{vertex.whose}keep" if vertex.whose else "keeps"
+        keeps = f"{vertex.total_prefix}keep" if vertex.total_prefix else "keeps"
         if vertex.kind == "module":
             return f"{keeps} {byte_text(kept.total())}" if kept.total() else ""
         words = [f"{name} {byte_text(size) if size else ''}".strip() for name, size in kept.items()]

@@ -1,6 +1,7 @@
 """Draw graphs into files and notebooks, and export them to NetworkX, graphviz and Mermaid.
 
-The system's `dot`, or else the package graphviz-pure, does the layout. Without either, notebooks show the page.
+The system's `dot`, or else the package graphviz-pure, does the layout. Without either, notebooks show an interactive
+page.
 """
 
 from __future__ import annotations
@@ -50,9 +51,7 @@ class DrawingError(ValueError):
 
 
 class Drawing:
-    """A drawn graph, which notebooks show.
-
-    Without a layout program, they show an interactive page, whose script does the layout in the browser.
+    """A drawn graph, which notebooks show as a picture, or as an interactive page without a layout program.
 
     Attributes:
         dot: the DOT text.
@@ -60,7 +59,7 @@ class Drawing:
 
     >>> import minigrad as mg
     >>> mg.render.draw(mg.tensor(1.0, requires_grad=True) * 2)
-    a drawing, which notebooks show; a path such as "graph.svg" writes it
+    a drawing, which notebooks show; pass draw a path such as "graph.svg" to write it
     """
 
     def __init__(self, dot: str, svg: str | None = None, *, path: Path | None = None, page: Page | None = None) -> None:
@@ -68,19 +67,19 @@ class Drawing:
 
     @property
     def svg(self) -> str:
-        """The picture; raises as :func:`draw` does."""
+        """The SVG text; laid out when it is first used, which raises as :func:`draw` does."""
         if self._svg is None:
             self._svg = _svg_of(self.dot)
         return self._svg
 
     def __repr__(self) -> str:
-        where = f" in {self.path}" if self.path else ', which notebooks show; a path such as "graph.svg" writes it'
-        return f"a drawing{where}"
+        how = ', which notebooks show; pass draw a path such as "graph.svg" to write it'
+        return f"a drawing in {self.path}" if self.path else f"a drawing{how}"
 
     def _repr_svg_(self) -> str | None:
         try:
             return self.svg
-        except ModuleNotFoundError:
+        except (ModuleNotFoundError, DrawingError):  # a comparison then shows its text
             return None
 
     def _repr_html_(self) -> str | None:
@@ -102,8 +101,8 @@ def draw(
         options: those of :func:`to_dot`.
 
     Returns:
-        an object that notebooks show as the picture. Without a layout program and a path, it is the interactive page
-        (see :func:`to_html`), which knows neither ``depth`` nor ``collapse``.
+        a :class:`Drawing`, which notebooks show. Without a path and a layout program, they show the page of
+        :func:`to_html`, which uses only the options ``unroll``, ``max_nodes``, ``names``, ``expand`` and ``title``.
 
     Raises:
         ValueError: for another suffix, or an invalid option. :class:`DrawingError` if the layout fails or takes too

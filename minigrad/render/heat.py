@@ -182,7 +182,7 @@ def seconds_of(vertex: Vertex) -> float | None:
 def time_words(vertex: Vertex) -> str:
     """Return the times of the forward function and of the VJP as text; empty without a profile."""
     words = " + ".join(map(time_text, times_by_phase(vertex).values()))
-    return words and vertex.whose + words
+    return words and vertex.total_prefix + words
 
 
 def times_by_phase(vertex: Vertex) -> dict[str, int]:

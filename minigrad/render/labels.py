@@ -32,7 +32,7 @@ _USES = {"parameter": 0, "buffer": 0, "input": 2, "operation": 8}
 # A vertex with more uses than this is drawn as a small stub next to each use, instead of one vertex with edges. `dot`
 # takes minutes for a result with 60 uses, and for an attention over 8 steps whose weights have no names.
 
-_SHARED = ("#dbe9fb", "#dcf2d5", "#fbdfeb", "#e6dffa", "#d5f1ee", "#f8e2cc")  # stubs of weights with several users
+_SHARED_COLOURS = ("#dbe9fb", "#dcf2d5", "#fbdfeb", "#e6dffa", "#d5f1ee", "#f8e2cc")  # of stubs
 
 # Shapes, numbers and options ---------------------------------------------------------------------
 
@@ -305,7 +305,7 @@ def shared_weights(picture: Picture) -> dict[int, Shared]:
     """
     users = Counter(source for v in picture.vertices if not v.step for source in {edge.source for edge in v.inputs})
     weights = (i for i, vertex in enumerate(picture.vertices) if vertex.is_held and users[i] > 1)
-    return {number: Shared(k, _SHARED[k % len(_SHARED)]) for k, number in enumerate(weights, 1)}
+    return {number: Shared(k, _SHARED_COLOURS[k % len(_SHARED_COLOURS)]) for k, number in enumerate(weights, 1)}
 
 
 # Arguments --------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ class Summary:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html_table(self._cells(), self._notes(), texts=2)
+        return html_table(self._cells(), self._notes(), text_columns=2)
 
     def _cells(self) -> list[list[str]]:
         head = ["module", "output", "parameters", "multiply-adds", "residuals"]

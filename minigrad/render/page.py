@@ -96,7 +96,7 @@ def to_html(
     :func:`minigrad.profile` noted.
 
     Args:
-        path: a file, written atomically.
+        path: a file for the page, written atomically.
         unroll: 'steps' (the default, because you can close parts of a page) shows every step of a sequence primitive,
             'fold' one of equal steps in a box with their number, 'primitive' one vertex.
         max_nodes: a graph with more operations is folded. If that is not enough, only the operations nearest to the
@@ -125,7 +125,7 @@ def to_html(
     if path is None:
         picture = drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
         return Page(filled_page("page", SCRIPTS, content_of(picture, title), "graph"))
-    with replacing(path) as temporary:  # which raises before the work if the file cannot be written
+    with replacing(path) as temporary:  # raises before the drawing begins if the file cannot be written
         page = to_html(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
         temporary.write_text(page, encoding="utf-8", newline="\n")
     page.path = Path(path)
@@ -197,7 +197,7 @@ class _Content:
         self.names = {i: name + times_of(picture.vertices[i]) for i, name in self.leaves.items()}
         shared = shared_weights(picture).items()
         self.shared = {i: {"number": k, "color": colour, "ink": "#1c2430"} for i, (k, colour) in shared}
-        self.steps = {vertex.node: vertex.step for vertex in picture.vertices if vertex.in_row}  # the last ones
+        self.last_steps = {vertex.node: vertex.step for vertex in picture.vertices if vertex.in_row}
         self.heat = gradient_heat(picture) if was_recorded(picture) else None
         profiled = any(seconds_of(vertex) is not None for vertex in picture.vertices)
         self.times = time_heat(picture) if profiled else None
@@ -223,8 +223,8 @@ class _Content:
     def _boxes(self) -> tuple[list[_Json], list[int]]:
         """Return all boxes, parents first, and for each vertex the number of the box around it, or -1.
 
-        A box has its name, the number of its parent (or -1), and `row`: whether its items are the steps of a loop. The
-        boxes of `group` are no scopes.
+        A box has its name, the number of its parent (or -1), `row`: whether its items are the steps of a loop, and
+        `stack`: whether it is the frame of a folded stack. The boxes of `group` are not scopes.
         """
         boxes: list[_Json] = []
         box_of = [-1] * len(self.picture.vertices)
@@ -239,9 +239,9 @@ class _Content:
                     box_of[item] = parent
                 else:
                     stack.append((item, len(boxes)))
-                    layers = shows_layers(self.picture.vertices, item)
+                    stacked = shows_layers(self.picture.vertices, item)
                     boxes.append(
-                        {"name": item.name, "parent": parent, "group": isinstance(item, _Group), "stack": layers}
+                        {"name": item.name, "parent": parent, "group": isinstance(item, _Group), "stack": stacked}
                     )
         return boxes, box_of
 
@@ -282,7 +282,7 @@ class _Content:
             "scope": list(vertex.scope),
             "shared": self.shared.get(number),
             "step": vertex.step if vertex.in_row else None,
-            "last": self.steps.get(vertex.node),
+            "last": self.last_steps.get(vertex.node),
             "standsFor": vertex.stands_for,
             "remark": ", ".join(filter(None, [vertex.remark, *back, norm_span(vertex, 0, gradient_norm, "gradient ")])),
             "birth": vertex.birth,
@@ -315,9 +315,12 @@ class _Content:
         }
 
     def _edge(self, vertex: Vertex, edge: Edge, named: Set[str]) -> _Json:
-        stub = short_name(self.picture, self.leaves, edge.source, vertex) if edge.source in self.stubs else ""
+        stub = ""
+        if edge.source in self.stubs:
+            name = short_name(self.picture, self.leaves, edge.source, vertex)
+            stub = name + times_of(self.picture.vertices[edge.source])
         return edge._asdict() | {
-            "stub": stub and stub + times_of(self.picture.vertices[edge.source]),
+            "stub": stub,
             "said": with_name(edge.argument, named, "" if vertex.in_row else edge.part),
             "heat": _coloured(self.heat, flow_norm(self.picture, vertex, edge)),
         }

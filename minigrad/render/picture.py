@@ -145,10 +145,10 @@ class Vertex:
         return self.step is not None and not self.folds
 
     @property
-    def whose(self) -> str:
-        """Whose total a number is, if not that of one operation: 'all steps ' of a sequence or loop, or 'all layers '.
+    def total_prefix(self) -> str:
+        """The words before a sum over several operations: 'all steps ' or 'all layers '; empty for one operation.
 
-        >>> Vertex("operation", "affine", folds=(Vertex("operation", "affine"),), in_stack=True).whose
+        >>> Vertex("operation", "affine", folds=(Vertex("operation", "affine"),), in_stack=True).total_prefix
         'all layers '
         """
         return f"all {'layers' if self.in_stack else 'steps'} " if self.step is not None or self.folds else ""

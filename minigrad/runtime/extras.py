@@ -18,8 +18,8 @@ _DISTRIBUTIONS = {
 def how_to_install(extra: str | None, *packages: str) -> str:
     """Return the command that installs the missing packages, or an extra of minigrad if there is one for them.
 
-    The distribution is minigrad-engine: the ``minigrad`` of the package index is another project. If it was installed
-    from a checkout, pip uses it and installs only the extra.
+    The distribution is minigrad-engine, because the ``minigrad`` of the package index is another project. The command
+    also works after an installation from a checkout: pip keeps it and installs only what the extra needs.
 
     >>> how_to_install("caption", "PIL")
     'pip install "minigrad-engine[caption]", or pip install pillow'

@@ -1,16 +1,17 @@
 """Networks that people draw, and what their drawings must show.
 
-Each network is written once for minigrad's layers and PyTorch's. What its drawing must show is a text, written from the
-code of the network. Indented lines are frames and the boxes in them, in the order in which they run:
+Each network is written once, for the layers of minigrad and of PyTorch. A text says what its drawing must show; it was
+written by hand from the network's code. First come boxes, and frames with indented boxes, in the order in which they
+run:
 
     Net
       0 · Linear 8→3
         affine
     input -> affine ~> affine -> output
 
-Lines with arrows are chains of edges; ``~>`` is an edge from the previous step. A box is named by its label without the
-sizes of a module, and by its number in the text if several have the same name. ``(strip)`` marks a strip of colours,
-and ``(pile)`` a frame with two more behind it. Parameters are not listed.
+Lines with arrows are chains of edges; ``~>`` is an edge from the previous step. They name a box by its label up to
+`` · ``, with a number, such as ``affine 2``, if several boxes have the same name. ``(strip)`` marks a strip of colours,
+and ``(pile)`` a frame with two more around it. Parameters are not listed.
 """
 
 from __future__ import annotations
@@ -26,20 +27,20 @@ import minigrad as mg
 from .layers import minigrads_layers, pytorchs_layers
 from .models import bidirectional_gru, formula, resnet18, transformer, unet
 
-__all__ = ["DRAWN", "Drawn", "built", "pytorchs_tensors", "run"]
+__all__ = ["DRAWN", "Drawn", "built", "pytorchs_network", "run"]
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A network: a function of layers that returns it and its inputs, what its drawing must show, and options of it."""
+    """A network and what its drawing must show."""
 
-    build: Callable[[Any], tuple[Any, list[np.ndarray]]]
+    build: Callable[[Any], tuple[Any, list[np.ndarray]]]  # from layers to the network and its inputs
     expected: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the drawing
 
 
 def built(name: str) -> Callable[[], Any]:
-    """Build a network; return a function that runs it, and notes gradients if the drawing shows them."""
+    """Build a network; return a function that runs it, and its recorded backward pass if the drawing has options."""
     b = minigrads_layers()
     b.sigmoid, b.slope, b.detach = mg.sigmoid, _slope, lambda x: x.detach()
     network, inputs = DRAWN[name].build(b)
@@ -59,7 +60,7 @@ def run(name: str) -> Any:
     return built(name)()
 
 
-def pytorchs_tensors(torch: Any, name: str) -> tuple[Any, list[Any]]:
+def pytorchs_network(torch: Any, name: str) -> tuple[Any, list[Any]]:
     """Return a network of PyTorch's layers, and its inputs."""
     b = pytorchs_layers(torch)
     b.sigmoid, b.detach = torch.sigmoid, lambda x: x.detach()
@@ -105,7 +106,7 @@ def captioner(b):
 
 
 def decoder(b):
-    """Its last state is unused: each step predicts from the state before it."""
+    """A loop whose last state is unused, because each step predicts from the state before it."""
 
     class Decoder(b.Module):
         def __init__(self):
@@ -137,7 +138,7 @@ def text_classifier(b):
 
 
 def second_order(b):
-    """``mg.grad`` replaces x by a variable."""
+    """A gradient penalty: the graph has a node ``variable``, because ``mg.grad`` replaces x by a variable."""
 
     class Penalty(b.Module):
         def __init__(self):
@@ -236,7 +237,7 @@ def chain(b):
 
 
 def _resnet18() -> str:
-    """More than 60 operations: modules in the network are closed, but the sums of skip connections stay."""
+    """Return the expectation: modules are closed, as in every drawing of more than 60 operations; sums are not."""
     lines = ["input", "Sequential", "  0 · Conv2d 3→64, 7×7", "  1 · BatchNorm2d", "  2 · ReLU", "  3 · MaxPool2d 3×3"]
     edges, before = ["input -> 0 -> 1 -> 2 -> 3"], "3"
     for k in range(1, 9):
@@ -250,7 +251,7 @@ def _resnet18() -> str:
 
 
 def _unet() -> str:
-    """Every module is open: there are fewer than 60 operations."""
+    """Return the expectation: every module is open, because there are fewer than 60 operations."""
     lines, names, pairs = ["input", "UNet"], ["input"], 0
 
     def add(label: str, *frames: str) -> None:

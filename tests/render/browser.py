@@ -59,7 +59,7 @@ class Browser:
 
     @contextlib.contextmanager
     def inside_frame(self, number: int) -> Iterator[None]:
-        """Let commands refer to a frame of the page."""
+        """Run commands inside a frame of the page, given by its number."""
         self._send("/frame", {"id": number})
         yield
         self._send("/frame", {"id": None})

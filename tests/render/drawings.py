@@ -1,4 +1,4 @@
-"""Read drawings: the frames, boxes and edges in DOT text or an SVG, in the words of tests/networks/drawn.py."""
+"""Read frames, boxes and edges from DOT text, SVGs and pages, in the notation of tests/networks/drawn.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["expectation", "frames_in", "leaving", "read_dot", "read_page", "read
 
 
 def expectation(text):
-    """Return frames, boxes and edges of an expectation: each frame with its path, each box with its name and path."""
+    """Read an expectation: the paths of frames, the label and path of each box by its name, and the edges."""
     frames, boxes, edges, path = [], [], [], []
     lines = text.strip().splitlines()
     tree = [(len(line) - len(line.lstrip()), line.strip()) for line in lines if not re.search(r" [-~]> ", line)]
@@ -31,7 +31,7 @@ def expectation(text):
 
 
 def _named(boxes):
-    """Return the path of each box by its name, which has a number if there are several of the same name."""
+    """Return the label and path of each box by its name, which has a number if several boxes have the same."""
     short = [re.sub(r" · .*| \(strip\)$", "", label) for label, _ in boxes]
     total, seen, named = Counter(short), Counter(), {}
     for name, (label, path) in zip(short, boxes, strict=True):
@@ -78,9 +78,9 @@ def _read(frames, nodes, edges):
 
 
 def read_page(content):
-    """Return frames, boxes and edges of a page's content, as `expectation` does, but without edges from a step before.
+    """Return frames, boxes and edges of a page's content, as `expectation` does, but no edges from the previous step.
 
-    The panel of the page says what comes from the previous step.
+    Pages draw none; the panel lists what comes from the previous step.
     """
     paths, nodes, edges = [], {}, set()
     for box in content["boxes"]:
@@ -127,7 +127,7 @@ def _shapes(svg, kind):
 
 
 def read_svg(svg):
-    """Return frames, boxes and edges of an SVG, as `expectation` does; a frame is around what is inside its outline."""
+    """Return frames, boxes and edges of an SVG, as `expectation` does, by what is inside the outline of a frame."""
     clusters = frames_in(svg)
     frames = [path for shape in clusters if (path := _around(clusters, shape)) and shape.texts]
     shapes = [shape for shape in _shapes(svg, "node") if re.fullmatch(r"[no]\d+", shape.title)]
@@ -157,7 +157,7 @@ def _around(frames, shape):
 
 
 def leaving(svg):
-    """Return edges that leave a frame around both of their ends: the frame, the edge, and by how many points."""
+    """Return each edge that leaves a frame around both of its ends: the frame, the edge, and by how many points."""
     nodes, frames, found = {shape.title: shape for shape in _shapes(svg, "node")}, frames_in(svg), []
     for shape in _shapes(svg, "edge"):
         ends = [nodes[name] for name in re.sub(r":\w", "", shape.title).split("->")]
@@ -170,7 +170,7 @@ def leaving(svg):
 
 
 def _sampled(curve):
-    """Return points on a curve of Bézier pieces, whose control points may be far from it."""
+    """Return points on a curve of Bézier pieces, because their control points may be far from it."""
     t = np.linspace(0, 1, 20)[:, None]
     weights = ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3)
     pieces = [curve[k : k + 4] for k in range(0, len(curve) - 3, 3)]

@@ -75,13 +75,17 @@ def test_graphviz_pure_writes_no_pdf(alone, tmp_path):
 def test_neither_program(alone, tmp_path):
     with pytest.raises(ModuleNotFoundError, match=r"apt install graphviz.*\[viz\]"):
         mg.render.draw(leaf(2) * 2, tmp_path / "a.svg")
+    with pytest.raises(ModuleNotFoundError, match="drawing needs a layout program"):
+        mg.render.draw(leaf(2) * 2, tmp_path / "a.dot").svg  # noqa: B018
+
+
+@pytest.mark.usefixtures("alone")
+def test_without_a_layout_program_notebooks_show_a_page():
     x = leaf(2)
     drawing = mg.render.draw(mg.tanh(x), names={"my x": x}, depth=1, title="a title")
     assert drawing._repr_svg_() is None
     assert all(text in drawing._repr_html_() for text in ("<iframe", "my x", "a title"))
     assert mg.render.compare(x * x, mg.tanh(x))._repr_svg_() is None
-    with pytest.raises(ModuleNotFoundError, match="drawing needs a layout program"):
-        mg.render.draw(x * 2, tmp_path / "a.dot").svg  # noqa: B018
 
 
 def test_timeout(alone, tmp_path):

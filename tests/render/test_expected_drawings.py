@@ -1,4 +1,4 @@
-"""Drawings of networks show the frames, boxes and edges that their code has."""
+"""Drawings and pages of networks show the frames, boxes and edges that tests/networks/drawn.py expects."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_frames_of_repeated_modules():
 
 
 class Odd(nn.Module):
-    """Its attributes have the names of sizes."""
+    """A module whose attributes are named like sizes, but are none."""
 
     def __init__(self):
         self.num, self.dim, self.kernel_size = True, 3, False
@@ -84,7 +84,7 @@ def test_only_integers_are_sizes():
 
 @pytest.mark.parametrize("lengths", [None, [9, 4]])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_a_bidirectional_layer_explains_itself(layers, lengths):
+def test_layers_and_directions_are_frames(layers, lengths):
     h, last = nn.GRU(4, 6, layers, bidirectional=True, rng=0)(X, lengths=lengths)
     for text in (mg.render.to_text([h, last]), mg.render.to_dot([h, last])):
         assert not re.search(r"array|\(2\)", text)
@@ -114,11 +114,11 @@ def test_two_containers_are_two_frames():
     assert r"encoder · Sequential\n2 operations" in mg.render.to_dot(y, depth=2)
 
 
-NOTES = [[]]  # the calls of modules and the scopes, as nested lists of classes and names
+NOTES = [[]]  # the calls of modules and the scopes: nested lists of class names and scope names
 
 
 def noted(name, function, x):
-    """Call a function; note it with everything that is noted meanwhile, unless it does nothing."""
+    """Call a function and note it, with what it calls, unless it returns x itself."""
     NOTES.append([name])
     y = function(x)
     note = NOTES.pop()
@@ -128,7 +128,7 @@ def noted(name, function, x):
 
 
 class Mixed(nn.Module):
-    """A random network: modules in attributes, lists, dicts and containers, of which some are in several places."""
+    """A random network with modules in attributes, lists, dicts and containers; it shares some of them."""
 
     def __init__(self, rng, depth, pool):
         kinds = [
@@ -161,7 +161,7 @@ class Mixed(nn.Module):
 
 
 def recursive(module, x, more):
-    """Call a module, and then again from a recursive call."""
+    """Call a module, and call it again in each of several recursive calls."""
     return recursive(module, mg.tanh(module(x)), more - 1) if more else module(x)
 
 

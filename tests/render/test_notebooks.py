@@ -1,4 +1,4 @@
-"""Notebooks: what draws a graph returns an object that shows it."""
+"""What notebooks show for drawings, pages, comparisons and texts."""
 
 from __future__ import annotations
 

@@ -414,7 +414,10 @@ def test_the_first_view_is_readable_and_centred(opened):
     assert abs((items[:, 0].min() + items[:, 1].max()) / 2 - 700) < 100
 
 
-def test_a_map_of_a_large_drawing_moves_the_view(opened):
+MAP = "return document.getElementById('map').checkVisibility()"
+
+
+def test_the_map_of_a_large_drawing_moves_the_view(opened):
     assert not opened(mg.tanh(mg.nn.Linear(2, 2, rng=0)(np.ones((1, 2))))).run(MAP)
     window = opened(long_sequence(30))
     first = lambda: next(text for text in texts(window, "#stage .operation > .small") if "step" in text)  # noqa: E731
@@ -428,9 +431,6 @@ def test_a_map_of_a_large_drawing_moves_the_view(opened):
     assert abs((seen_left + seen_right) / 2 - (right - 36)) < 3
     window.keys("f")
     assert not window.run(MAP)
-
-
-MAP = "return document.getElementById('map').checkVisibility()"
 
 
 def test_shared_weights_have_the_numbers_and_colours_of_the_drawing(opened):
@@ -612,7 +612,7 @@ def test_text_contrasts_with_its_background(opened, scheme):
         assert [pair for pair in found if pair[1] < 4.5] == []
     layer = mg.nn.Linear(2, 2, rng=0)  # its weights are shared
     opened(layer(layer(np.ones((1, 2)))))
-    window.keys("/Linear" + driver.ENTER + driver.ESCAPE + " ")  # which closes a scope
+    window.keys("/Linear" + driver.ENTER + driver.ESCAPE + " ")  # closes a scope
     assert [pair for pair in window.run(CONTRASTS) if pair[1] < 4.5] == []
     window.prefer("light")
 
@@ -654,7 +654,7 @@ def test_a_folded_loop_counts_all_its_steps_and_shows_their_colours(opened):
 
 
 def test_a_frame_that_has_no_size_at_first(window, tmp_path):
-    """As the output of a notebook, which also sandboxes it."""
+    """Like the output of a notebook, which also puts it into a sandbox."""
     frame = to_html(mg.tanh(graphs.leaf(2)))._repr_html_()
     (tmp_path / "notebook.html").write_text(f"<body class=ready><div hidden>{frame}</div>", encoding="utf-8")
     window.open(tmp_path / "notebook.html")

@@ -31,13 +31,13 @@ function setAll(closed) {
   fit(readable());
 }
 
-// In a narrow window, closes boxes that are too wide to be read, inner ones first.
-function closeWide() {
+// In a narrow window, closes boxes that are wider than the window at a readable scale, inner ones first.
+function closeWideBoxes() {
   const room = (canvas.clientWidth - 2 * MARGIN) / readable(), wide = laid.boxes.filter((box) => box !== root && box.w > room);
   if (canvas.clientWidth >= NARROW || root.w <= room || !wide.length) return;
   setClosed(wide.at(-1), true);
   layOut();
-  closeWide();
+  closeWideBoxes();
 }
 
 // The next item in a direction: one that a wire joins to this one, or else the nearest in the drawing.
@@ -179,7 +179,7 @@ for (const id of ["open-all", "close-all"]) document.getElementById(id).hidden =
 function start() {
   closeForStart(MOST_AT_START);
   layOut();
-  closeWide();
+  closeWideBoxes();
   fit(readable());
   window.addEventListener("resize", applyView);
   document.body.classList.add("ready");

@@ -15,7 +15,7 @@ function svg(name, attributes, parent, text) {
 // What the drawing shows now: elements of items and wires, the area that they cover, and the level of detail.
 const drawn = { items: new Map(), pieces: [], area: null, level: 0, labelled: true };
 const firstInSight = () => laid.items.find((item) => drawn.items.has(item));
-const SMALLEST_TEXT = 6, SMALLEST_OPEN = 24; // pixels of the lowest text and of the lowest box that can be read
+const SMALLEST_TEXT = 6, SMALLEST_OPEN = 24; // heights in pixels: readable text, and a box that shows its items
 
 // Draws what is in sight and around it.
 function draw() {
@@ -49,7 +49,7 @@ function drawLabels(open) {
   }
 }
 
-// At level -2, the scale is at least 1/2, and names are high enough to be read.
+// Level -2 begins at scale 1/2, where names become readable, so `applyView` draws again there.
 function levelOfDetail() {
   return Math.floor(2 * Math.log2(view.scale));
 }
@@ -94,7 +94,7 @@ function freePlace(box, width) {
   return places.find((x) => !ports.some((port) => port > x && port < x + width + 4));
 }
 
-// The circle is for fingers: at least 40 pixels wide at every scale of this level of detail.
+// The circle is a target for fingers, at least 40 pixels wide at every scale of this level of detail.
 function drawFold(parent, box, x, y, sign) {
   const group = svg("g", { class: "fold", "data-at": box.id, transform: `translate(${r(x)} ${r(y)})` }, parent);
   svg("circle", { cx: 7.5, cy: 7.5, r: r(20 / 2 ** (drawn.level / 2)) }, group);
@@ -140,7 +140,7 @@ function drawPiece(piece, parent) {
   drawn.pieces.push({ piece, group, line, arrow });
 }
 
-// Makes a shape stand for an item: a click or key on it is one on the item. It contains nothing, so buttons never nest.
+// Makes a shape the button of an item, which clicks and keys select. A shape has no children, so buttons never nest.
 function makeSelectable(element, item, label = item.label) {
   const state = item.isBox ? `, ${plural(item.count, "operation")}, ${item.closed ? "closed" : "open"}` : "";
   const attributes = { "data-at": item.id, tabindex: -1, role: "button", "aria-label": label + state };

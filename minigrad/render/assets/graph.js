@@ -78,7 +78,7 @@ for (const item of outputs) usersOf.get(vertices[item.output.source]).push(item)
 // Where an item is: of a parameter, which has no place of its own, the first item that uses it.
 const placeOf = (item) => (item.parent ? item : usersOf.get(item)[0]);
 
-// Accessible names: the kind and the name; of items that are alike also the scope, and then a number; at the end shapes.
+// Accessible names: kind, name and shapes. Items with equal names also get their scope, and if need be a number.
 const labelled = [...boxes, ...vertices, ...outputs];
 for (const item of labelled) {
   const { kind, name, row, vertex } = item, step = vertex && vertex.step !== null ? `, step ${vertex.step} of ${vertex.last + 1}` : "";

@@ -3,7 +3,7 @@
 const view = { x: 0, y: 0, scale: 1, dragged: false, printing: false, pointers: new Map() };
 const SMALLEST = 0.02, LARGEST = 4, MARGIN = 16, NARROW = 640, map = document.getElementById("map"), sight = document.getElementById("sight");
 
-// The smallest scale of the first view.
+// The smallest scale at which labels can be read: the least of the first view.
 function readable() {
   return canvas.clientWidth < NARROW ? 0.65 : 1;
 }
@@ -22,7 +22,7 @@ function outline(x, y, w, h) {
   return `M${r(x)} ${r(y)}h${r(w)}v${r(h)}h${r(-w)}z`;
 }
 
-// The map of a drawing that is larger than the window: a path for each kind of item, and the part in sight.
+// Draws the map: a path for each kind of item, and a rectangle for the part in sight.
 function drawMap() {
   const size = Math.min(150 / root.w, 110 / root.h), paths = new Map();
   for (const item of [...laid.boxes, ...laid.items]) {
@@ -34,7 +34,8 @@ function drawMap() {
   map.replaceChildren(...[...paths].map(([key, d]) => svg("path", { class: key, d })), sight);
 }
 
-function moveTo(event) {
+// Moves the view to the point of the map that is pressed.
+function moveToPoint(event) {
   if (!event.buttons) return;
   const frame = map.getBoundingClientRect();
   map.setPointerCapture(event.pointerId);
@@ -69,12 +70,12 @@ function pan(dx, dy) {
   applyView();
 }
 
-// The whole drawing; at the start as wide as the window but not smaller than can be read: then its top, with the first
-// item in the middle.
+// Fits the whole drawing into the window. With a least scale, as at the start, only its width has to fit; if it is still
+// too large, its top is in sight, with the first item in the middle.
 function fit(least = SMALLEST) {
   const w = canvas.clientWidth, h = canvas.clientHeight, first = laid.items.reduce((top, item) => (item.Y < top.Y ? item : top));
-  const high = Math.max((h - 2 * MARGIN) / root.h, least === SMALLEST ? 0 : 1);
-  view.scale = Math.max(Math.min((w - 2 * MARGIN) / root.w, high, 1.25), least);
+  const forWidth = (w - 2 * MARGIN) / root.w, forHeight = Math.max((h - 2 * MARGIN) / root.h, least === SMALLEST ? 0 : 1);
+  view.scale = Math.max(Math.min(forWidth, forHeight, 1.25), least);
   view.x = centered((w - root.w * view.scale) / 2, first.X, first.w, root.w, w);
   view.y = centered((h - root.h * view.scale) / 2, first.Y, first.h, root.h, h);
   applyView();
@@ -138,7 +139,7 @@ canvas.addEventListener("pointermove", (event) => {
   view.pointers.set(event.pointerId, now);
 });
 
-for (const name of ["pointerdown", "pointermove"]) map.addEventListener(name, moveTo);
+for (const name of ["pointerdown", "pointermove"]) map.addEventListener(name, moveToPoint);
 for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => view.pointers.delete(event.pointerId));
 
 // In print the whole drawing fits on the page; small ones are not enlarged much.
