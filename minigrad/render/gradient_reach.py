@@ -11,9 +11,12 @@ The state of an LSTM is (h, c) side by side.
 from __future__ import annotations
 
 import os
+import sys
+import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
@@ -24,16 +27,18 @@ from .. import nn, ops
 from ..core import Tensor, no_grad, tensor
 from ..jacobians import jacobian
 from ..runtime.files import replacing
-from ..runtime.threads import get_num_threads, run_in_parallel
+from ..runtime.threads import run_in_parallel
 from ..spec import Array
 from ..transforms import vjp
 from .reach_files import reach_page, reach_svg
 
 __all__ = ["Reach", "reach"]
 
-_KRYLOV = 5  # products with A'A
-_ACCURATE = 1e-4  # relative residual of a singular vector; the error of its value is about the square
+_BLOCK = 16  # columns of norms that are computed together
+_AGE = 8  # steps
+_ROUND_OFF = 1e-14  # of a product, relative to its norm
 _DOUBTFUL = 1e-4  # difference of a check
+_PATIENCE = 2.0  # seconds without a report of progress
 
 Step = Callable[[Tensor, Tensor], Tensor]
 
@@ -147,53 +152,44 @@ def _step_jacobians(function: Callable[..., Tensor], x: Array, *states: Array) -
     return [part.numpy().transpose(1, 0, 2) for part in parts]
 
 
-def _norms_of_products(J: Array) -> Array:
+def _norms_of_products(J: Array, report: Callable[[float], None]) -> Array:
     """Return ‖J_t … J_(s+1)‖ in row t, column s, and NaN where s > t: (T + 1, T + 1).
 
-    J: (T, n, n), of the steps 1 … T.
+    J: (T, n, n), of the steps 1 … T. ``report`` gets the share that each block of columns adds.
     """
-    T, threads = len(J), get_num_threads()
+    T = len(J)
     norms = np.full((T + 1, T + 1), np.nan)
     np.fill_diagonal(norms, 1)
-    run_in_parallel(partial(_fill_columns, norms, J, np.arange(T)[k::threads]) for k in range(threads))
+    blocks = [np.arange(T)[start : start + _BLOCK] for start in range(0, T, _BLOCK)]
+    run_in_parallel(partial(_fill_columns, norms, J, block, report) for block in blocks)
     return norms
 
 
-def _fill_columns(norms: Array, J: Array, columns: Array) -> None:
-    """Fill columns below the diagonal. Products are scaled, with the logarithm of the scale beside them."""
-    count, n = len(columns), J.shape[1]
-    products, logs = np.tile(np.eye(n), (count, 1, 1)), np.zeros(count)
-    guesses = np.tile(np.random.default_rng(0).standard_normal((n, 2)), (count, 1, 1))
-    for t in range(len(J)):
-        m = np.count_nonzero(columns <= t)
-        A = J[t] @ products[:m]
+def _fill_columns(norms: Array, J: Array, columns: Array, report: Callable[[float], None]) -> None:
+    """Fill a block of columns below the diagonal; the block's products fit into a processor's cache.
+
+    Products are scaled, with the logarithm of the scale beside them. The last product of the block is a left factor of
+    all others. Once it is _AGE steps old, and every _AGE steps from then on, the products go to the coordinates of its
+    left singular vectors, an orthonormal basis, which preserves norms. Vectors below round-off are dropped.
+    """
+    n = J.shape[1]
+    products, logs = np.tile(np.eye(n), (len(columns), 1, 1)), np.zeros(len(columns))
+    basis = None
+    for t in range(columns[0], len(J)):
+        m, age, step = np.count_nonzero(columns <= t), t - columns[-1], J[t]
+        if age > 0 and age % _AGE == 0:
+            U, sizes, _ = np.linalg.svd(products[-1], full_matrices=False)
+            U = U[:, sizes >= _ROUND_OFF * sizes[0]]
+            products, basis = U.T @ products, U if basis is None else basis @ U
+        if basis is not None:
+            basis, step = np.linalg.qr(step @ basis)
+        A = step @ products[:m]
         scale = np.abs(A).max(axis=(1, 2))
         products[:m] = A / np.where(scale > 0, scale, 1)[:, None, None]
         with np.errstate(divide="ignore", over="ignore"):  # to 0 and to infinity
             logs[:m] += np.log(scale)
-            norms[t + 1, columns[:m]] = np.exp(logs[:m]) * _norms_from_guesses(products[:m], guesses[:m])
-
-
-def _norms_from_guesses(A: Array, guesses: Array) -> Array:
-    """Return the norms of matrices (m, n, n), from guesses of two right singular vectors each (m, n, 2).
-
-    The first guess is the singular vector of the last product, and that of A replaces it. The second guess is random,
-    in case another singular value has become the largest. The vector is nearly always in the Krylov space of A'A from
-    both. Where the residual shows that it is not, the norm takes all eigenvalues, which is slower.
-    """
-    transposed, basis = A.swapaxes(1, 2), [guesses]
-    for _ in range(_KRYLOV):
-        basis.append(transposed @ (A @ basis[-1]))
-    Q = np.linalg.qr(np.concatenate(basis, axis=2))[0]
-    Y = A @ Q
-    squares, W = np.linalg.eigh(Y.swapaxes(1, 2) @ Y)  # in increasing order
-    v, square = Q @ W[:, :, -1:], squares[:, -1:, None]
-    residual = np.linalg.norm(transposed @ (A @ v) - square * v, axis=(1, 2))
-    guesses[:, :, :1] = v
-    norms = np.sqrt(np.maximum(square[:, 0, 0], 0))
-    wrong = residual > _ACCURATE * square[:, 0, 0]
-    norms[wrong] = _spectral_norms(A[wrong])
-    return norms  # type: ignore[no-any-return]
+            norms[t + 1, columns[:m]] = np.exp(logs[:m]) * _spectral_norms(products[:m])
+    report(len(columns) / len(J))
 
 
 def _spectral_norms(A: Array) -> Array:
@@ -348,7 +344,9 @@ def reach(
     starts = initial or {}
     if unknown := starts.keys() - cells.keys():
         raise ValueError(f"reach: initial has {unknown.pop()!r}, but the networks are {', '.join(cells)}")
-    runs = {name: [_examined(name, time[name], x, starts.get(name)) for time in times.values()] for name in cells}
+    with _progress(len(cells) * len(times)) as report:
+        runs = {name: [_examined(name, time[name], x, starts.get(name), partial(report, f"{name} {label}"))
+                       for label, time in times.items()] for name in cells}  # fmt: skip
 
     def stacked(values: list[Any]) -> Any:
         return np.array(values) if snapshots is not None else values[0]
@@ -373,8 +371,29 @@ def reach(
     )  # fmt: skip
 
 
+@contextmanager
+def _progress(runs: int) -> Iterator[Callable[[str, float], None]]:
+    """Yield a function that adds a share of a run to what is done, and shows it on a terminal after two seconds."""
+    begin, done, shown = time.monotonic(), 0.0, ""
+
+    def report(what: str, share: float) -> None:
+        nonlocal done, shown
+        done += share / runs
+        if time.monotonic() - begin > _PATIENCE and sys.stderr and sys.stderr.isatty():
+            sys.stderr.write("\r" + f"reach: {done:.0%}, {what}"[:79].ljust(len(shown)))
+            shown = f"reach: {done:.0%}, {what}"[:79]
+            sys.stderr.flush()
+
+    try:
+        yield report
+    finally:
+        if shown:
+            sys.stderr.write("\r" + " " * len(shown) + "\r")
+            sys.stderr.flush()
+
+
 @np.errstate(all="ignore")  # _relative skips products that overflow
-def _examined(name: str, given: Any, x: Array, initial: Any) -> _Run:
+def _examined(name: str, given: Any, x: Array, initial: Any, report: Callable[[float], None]) -> _Run:
     """Compute all about one network at one time, and check it."""
     layer, loss = given if isinstance(given, tuple) else (given, None)
     cell = _cell(name, layer, x.shape[1], initial)
@@ -383,7 +402,7 @@ def _examined(name: str, given: Any, x: Array, initial: Any) -> _Run:
     J = np.sum(parts, axis=0)
     if not (np.isfinite(states).all() and np.isfinite(J).all()):
         raise ValueError(f"reach: a state or derivative of {name} is not finite. Check its weights and the inputs.")
-    norms = _norms_of_products(J[1:])
+    norms = _norms_of_products(J[1:], report)
     half = states.shape[1] // 2
     targets = {" to h": slice(half), " to c": slice(half, None)} if isinstance(layer, nn.LSTM) else {"": slice(None)}
     paths = {path + to: _spectral_norms(part[:, rows])
@@ -421,20 +440,21 @@ def _difference(step: Step, x: Array, states: Array, J: Array, norms: Array) -> 
     u = rng.standard_normal((T, n))
 
     def of_nudges(nudges: list[Tensor]) -> Tensor:
-        looped = ops.stack(_loop(step, x, tensor(np.repeat(states[:1], T, axis=0)), nudges))
-        return (looped[np.arange(T), np.arange(T)] * u).sum()
+        looped = _loop(step, x, tensor(np.repeat(states[:1], T, axis=0)), nudges)
+        return (ops.stack([state[t] for t, state in enumerate(looped)]) * u).sum()
 
     _, pull = vjp(of_nudges, list(np.zeros((T, T, n))))
-    by_pass = np.array([g.numpy() for g in pull(np.ones(()))[0]])  # [s, t] is u_t times the derivative by state s
-    by_products, v = np.zeros((T, T, n)), u.copy()
+    (by_pass,) = pull(np.ones(()))  # row t of the one at s is u_t times the derivative by state s
+    differences, v = [], np.zeros((T, n))
     for s in range(T - 1, -1, -1):
-        by_products[s, s:] = v[s:]
-        v[s:] = v[s:] @ J[s]
+        v[s] = u[s]
+        differences.append(_relative(v, by_pass[s].numpy(), axis=1))
+        v = v @ J[s]
     whole = jacobian(lambda s: _loop(step, x[1:], s, np.zeros((T - 1, 1, n)))[-1][0])(tensor(states[1:2])).numpy()[:, 0]
     nudge, h = rng.standard_normal((T, n)) * np.maximum(1, np.abs(states[:-1])), 1e-6
     above, below = (step(tensor(x), tensor(states[:-1] + sign * h * nudge)).numpy() for sign in (1, -1))
     return max(
-        _relative(by_products, by_pass, axis=2),
+        *differences,
         _relative(reduce(np.matmul, J[:0:-1]), whole),
         _relative(norms[-1, 0], np.linalg.norm(whole, 2) if np.isfinite(whole).all() else np.inf),
         _relative((J @ nudge[:, :, None])[..., 0], (above - below) / (2 * h)),
