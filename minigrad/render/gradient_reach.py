@@ -227,6 +227,7 @@ class Reach:
         labels: the labels of the snapshots; empty without snapshots.
         inputs: (T, D).
         difference: the largest relative difference that the checks of :func:`reach` found.
+        notes: by network, the text below its name; with snapshots, a list of texts.
     """
 
     norms: dict[str, Array]
@@ -236,6 +237,7 @@ class Reach:
     labels: tuple[str, ...]
     inputs: Array
     difference: float
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, path: str | os.PathLike[str], title: str = "How far back does the gradient reach?") -> Path:
         """Write a file, and return its path.
@@ -268,6 +270,7 @@ def reach(
     *,
     snapshots: Mapping[Any, Mapping[str, Any]] | None = None,
     initial: Mapping[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
 ) -> Reach:
     """Compute how far back the gradient reaches in recurrent networks, on one sequence of inputs.
 
@@ -292,6 +295,8 @@ def reach(
         snapshots: mappings like ``cells``, one for each snapshot label; ``cells`` then gives only the names. Copy the
             cells while you train: ``snapshots[step] = copy.deepcopy(cells)``.
         initial: initial states (n,) by name; zeros by default. Functions need one.
+        notes: by name, a text that files show below the name, such as "learned: yes"; with ``snapshots``, a list of one
+            for each. A text may have several lines.
 
     Returns:
         the norms; ``write`` saves them as an interactive page or as a picture.
@@ -299,7 +304,7 @@ def reach(
     Raises:
         TypeError: if ``cells`` is empty or not a mapping, or a cell is of another kind.
         ValueError: if a layer has several layers or directions, a shape does not fit, a state or derivative is not
-            finite, ``initial`` has an unknown name, or snapshots do not have the same names and losses, and different
+            finite, ``initial`` or ``notes`` has an unknown name, there is not one note for each snapshot, or snapshots do not have the same names and losses, and different
             labels and objects.
         UserWarning: if ``difference`` is above 0.0001.
 
@@ -341,9 +346,14 @@ def reach(
                 f"reach: several snapshots have the same object as {name}, in its present state. Copy it for each. "
                 "copy.deepcopy copies a bound method with its module, but not a function."
             )
-    starts = initial or {}
-    if unknown := starts.keys() - cells.keys():
-        raise ValueError(f"reach: initial has {unknown.pop()!r}, but the networks are {', '.join(cells)}")
+    starts, texts = initial or {}, notes or {}
+    for argument, given in {"initial": starts, "notes": texts}.items():
+        if unknown := given.keys() - cells.keys():
+            raise ValueError(f"reach: {argument} has {unknown.pop()!r}, but the networks are {', '.join(cells)}")
+    if any(np.shape(text) != (() if snapshots is None else (len(labels),)) for text in texts.values()):
+        raise ValueError(
+            f"reach: notes must be a text by network, or with snapshots a list of {len(labels)}, not {texts!r}"
+        )
     with _progress(len(cells) * len(times)) as report:
         runs = {name: [_examined(name, time[name], x, starts.get(name), partial(report, f"{name} {label}"))
                        for label, time in times.items()] for name in cells}  # fmt: skip
@@ -368,6 +378,7 @@ def reach(
         labels=() if snapshots is None else labels,
         inputs=x,
         difference=difference,
+        notes=texts,
     )  # fmt: skip
 
 
@@ -443,7 +454,7 @@ def _difference(step: Step, x: Array, states: Array, J: Array, norms: Array) -> 
         looped = _loop(step, x, tensor(np.repeat(states[:1], T, axis=0)), nudges)
         return (ops.stack([state[t] for t, state in enumerate(looped)]) * u).sum()
 
-    _, pull = vjp(of_nudges, list(np.zeros((T, T, n))))
+    _, pull = vjp(of_nudges, [np.zeros((T, n))] * T)
     (by_pass,) = pull(np.ones(()))  # row t of the one at s is u_t times the derivative by state s
     differences, v = [], np.zeros((T, n))
     for s in range(T - 1, -1, -1):
