@@ -3,7 +3,7 @@
 python examples/reach.py --out docs/reach
 
 It trains the networks of examples/remember_first_bit.py and a residual RNN, an RNN with and without gradient clipping,
-and two captioners. It writes the pictures of docs/reach.md, and interactive pages. This takes about 20 seconds.
+and two captioners. It writes the pictures of docs/reach.md, and interactive pages. This takes about 25 seconds.
 """
 
 import argparse

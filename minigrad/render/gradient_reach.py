@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
+from itertools import count
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -155,13 +155,10 @@ def _step_jacobians(function: Callable[..., Tensor], x: Array, *states: Array) -
 def _norms_of_products(J: Array, report: Callable[[float], None]) -> Array:
     """Return ‖J_t … J_(s+1)‖ in row t, column s, and NaN where s > t: (T + 1, T + 1).
 
-    J: (T, n, n), of the steps 1 … T. ``report`` gets the share that each block of columns adds.
+    J: (T, n, n), of the steps 1 … T. ``report`` gets the share of columns up to each block's end.
     """
-    T = len(J)
-    norms = np.full((T + 1, T + 1), np.nan)
-    np.fill_diagonal(norms, 1)
-    blocks = [np.arange(T)[start : start + _BLOCK] for start in range(0, T, _BLOCK)]
-    run_in_parallel(partial(_fill_columns, norms, J, block, report) for block in blocks)
+    norms, columns = np.where(np.eye(len(J) + 1), 1, np.nan), np.arange(len(J))
+    run_in_parallel(partial(_fill_columns, norms, J, columns[k : k + _BLOCK], report) for k in columns[::_BLOCK])
     return norms
 
 
@@ -172,9 +169,7 @@ def _fill_columns(norms: Array, J: Array, columns: Array, report: Callable[[floa
     all others. Once it is _AGE steps old, and every _AGE steps from then on, the products go to the coordinates of its
     left singular vectors, an orthonormal basis, which preserves norms. Vectors below round-off are dropped.
     """
-    n = J.shape[1]
-    products, logs = np.tile(np.eye(n), (len(columns), 1, 1)), np.zeros(len(columns))
-    basis = None
+    products, logs, basis = np.tile(np.eye(J.shape[1]), (len(columns), 1, 1)), np.zeros(len(columns)), None
     for t in range(columns[0], len(J)):
         m, age, step = np.count_nonzero(columns <= t), t - columns[-1], J[t]
         if age > 0 and age % _AGE == 0:
@@ -189,7 +184,7 @@ def _fill_columns(norms: Array, J: Array, columns: Array, report: Callable[[floa
         with np.errstate(divide="ignore", over="ignore"):  # to 0 and to infinity
             logs[:m] += np.log(scale)
             norms[t + 1, columns[:m]] = np.exp(logs[:m]) * _spectral_norms(products[:m])
-    report(len(columns) / len(J))
+    report((columns[-1] + 1) / len(J))
 
 
 def _spectral_norms(A: Array) -> Array:
@@ -279,6 +274,8 @@ def reach(
     training does not learn what step t needs from step s. Far above 1, it has exploded, and training becomes unstable
     (Bengio et al., 1994; Pascanu et al., 2013).
 
+    On a terminal, standard error shows the progress after two seconds.
+
     Four checks run for each network in each snapshot; ``difference`` is the largest relative difference.
 
     - One reverse pass through all steps gives the products of Jacobians with random vectors, for each pair of steps.
@@ -304,8 +301,8 @@ def reach(
     Raises:
         TypeError: if ``cells`` is empty or not a mapping, or a cell is of another kind.
         ValueError: if a layer has several layers or directions, a shape does not fit, a state or derivative is not
-            finite, ``initial`` or ``notes`` has an unknown name, there is not one note for each snapshot, or snapshots do not have the same names and losses, and different
-            labels and objects.
+            finite, ``initial`` or ``notes`` has an unknown name, there is not one note for each snapshot, or snapshots
+            do not have the same names and losses, and different labels and objects.
         UserWarning: if ``difference`` is above 0.0001.
 
     >>> import minigrad as mg
@@ -347,16 +344,25 @@ def reach(
                 "copy.deepcopy copies a bound method with its module, but not a function."
             )
     starts, texts = initial or {}, notes or {}
-    for argument, given in {"initial": starts, "notes": texts}.items():
-        if unknown := given.keys() - cells.keys():
-            raise ValueError(f"reach: {argument} has {unknown.pop()!r}, but the networks are {', '.join(cells)}")
-    if any(np.shape(text) != (() if snapshots is None else (len(labels),)) for text in texts.values()):
+    if unknown := starts.keys() - cells.keys():
+        raise ValueError(f"reach: initial has {unknown.pop()!r}, but the networks are {', '.join(cells)}")
+    shape = () if snapshots is None else (len(labels),)
+    if any(name not in cells or np.shape(text) != shape for name, text in texts.items()):
         raise ValueError(
-            f"reach: notes must be a text by network, or with snapshots a list of {len(labels)}, not {texts!r}"
+            f"reach: notes must map {', '.join(cells)} to {'a text' if snapshots is None else 'a list of texts'} each, "
+            f"{'' if snapshots is None else f'one for each of the {len(labels)} snapshots, '}not {texts!r}"
         )
-    with _progress(len(cells) * len(times)) as report:
-        runs = {name: [_examined(name, time[name], x, starts.get(name), partial(report, f"{name} {label}"))
+    begin, numbers, total = monotonic(), count(), len(cells) * len(times)
+
+    def report(what: str, number: int, share: float) -> None:
+        _show(begin, f"reach: {(number + share) / total:.0%}, {what}")
+
+    try:
+        runs = {name: [_examined(name, time[name], x, starts.get(name),
+                                 partial(report, f"{name} {label}", next(numbers)))
                        for label, time in times.items()] for name in cells}  # fmt: skip
+    finally:
+        _show(begin, "")
 
     def stacked(values: list[Any]) -> Any:
         return np.array(values) if snapshots is not None else values[0]
@@ -382,25 +388,10 @@ def reach(
     )  # fmt: skip
 
 
-@contextmanager
-def _progress(runs: int) -> Iterator[Callable[[str, float], None]]:
-    """Yield a function that adds a share of a run to what is done, and shows it on a terminal after two seconds."""
-    begin, done, shown = time.monotonic(), 0.0, ""
-
-    def report(what: str, share: float) -> None:
-        nonlocal done, shown
-        done += share / runs
-        if time.monotonic() - begin > _PATIENCE and sys.stderr and sys.stderr.isatty():
-            sys.stderr.write("\r" + f"reach: {done:.0%}, {what}"[:79].ljust(len(shown)))
-            shown = f"reach: {done:.0%}, {what}"[:79]
-            sys.stderr.flush()
-
-    try:
-        yield report
-    finally:
-        if shown:
-            sys.stderr.write("\r" + " " * len(shown) + "\r")
-            sys.stderr.flush()
+def _show(begin: float, text: str) -> None:
+    """Replace the line at a terminal's cursor, from two seconds after the beginning on."""
+    if monotonic() - begin > _PATIENCE and sys.stderr and sys.stderr.isatty():
+        print(f"\r{text:<79.79}", end="\r", file=sys.stderr, flush=True)
 
 
 @np.errstate(all="ignore")  # _relative skips products that overflow

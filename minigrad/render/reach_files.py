@@ -73,7 +73,7 @@ def _ticks(T: int) -> list[int]:
     >>> _ticks(5), _ticks(30), _ticks(300)
     ([1, 2, 3, 4, 5], [1, 5, 10, 15, 20, 25, 30], [1, 50, 100, 150, 200, 250, 300])
     """
-    distance = next(m * 10**k for k in range(9) for m in (1, 2, 5) if T <= 6 * m * 10**k)
+    distance = next(m * 10**k for k in range(9) for m in (1, 2, 5) if 6 * m * 10**k >= T)
     return sorted({1, *range(distance, T + 1, distance)})
 
 
@@ -128,10 +128,12 @@ def reach_svg(reach: Reach, title: str) -> str:
     A phone shows readable labels in two columns.
     """
     T = len(reach.inputs)
-    headings = {name: [*str(np.atleast_1d(reach.notes.get(name, ""))[-1]).splitlines()] for name in reach.norms}
-    above = _LINE * (2 + max(map(len, headings.values()))) + 4
+    lines = {name: [*str(np.atleast_1d(reach.notes.get(name, ""))[-1]).splitlines(),
+                    f"step 1 to {T}: {_number(float(norms.reshape(-1, T, T)[-1, -1, 0]))}"]
+             for name, norms in reach.norms.items()}  # fmt: skip
+    above = _LINE * (1 + max(map(len, lines.values()))) + 4
     height = above + _SIDE + 64
-    below = -(-len(headings) // 2) * height
+    below = -(-len(lines) // 2) * height
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * _WIDTH} {below + 52}" width="{2 * _WIDTH}" '
         f'role="img"><title>{escape(title)}</title>',
@@ -142,11 +144,12 @@ def reach_svg(reach: Reach, title: str) -> str:
     for i, (name, norms) in enumerate(reach.norms.items()):
         row, column = divmod(i, 2)
         last = norms.reshape(-1, T, T)[-1]
-        lines = [*headings[name], f"step 1 to {T}: {_number(float(last[-1, 0]))}"]
         parts.append(
             f'<g transform="translate({_LEFT + column * _WIDTH},{row * height + above})">'
             f'<text y="{_LINE - above - 3}" class="name">{escape(name)}</text>'
-            + "".join(f'<text y="{k * _LINE - 7}">{escape(line)}</text>' for k, line in enumerate(lines, 1 - len(lines)))
+            + "".join(
+                f'<text y="{-k * _LINE - 7}">{escape(line)}</text>' for k, line in enumerate(reversed(lines[name]))
+            )
             + f'<rect class="none" width="{_SIDE}" height="{_SIDE}"/>'
             f'<g shape-rendering="crispEdges" transform="scale({_SIDE / T})">{_triangle(last)}</g>{_axes(T)}</g>'
         )
