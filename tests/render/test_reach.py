@@ -112,6 +112,14 @@ def test_products_that_lose_rank(name):
     np.testing.assert_allclose(r.norms[name][-1, ::-1], expected, rtol=1e-9)
 
 
+def test_a_direction_that_grows_again_after_falling_below_round_off_warns():
+    """First one unit forgets, and then the other; nothing mixes them."""
+    kept = np.ones((81, 2))
+    kept[1:41, 0] = kept[41:, 1] = 0.01
+    with pytest.warns(UserWarning, match="may be wrong"):
+        reach({"gated": lambda x, s: s * x}, kept, initial={"gated": np.ones(2)})
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -210,7 +218,7 @@ def test_functions_may_use_modules_that_are_trained():
     assert all(p.grad is None for p in [*cell.parameters(), *head.parameters()])
 
 
-@pytest.mark.parametrize("fault", ["step", "path", "norms"])
+@pytest.mark.parametrize("fault", ["step", "path", "norms", "small norms"])
 def test_the_checks_notice_a_fault(monkeypatch, fault):
     """Even where the gradient has vanished: the state halves 40 times, and the fault is in the first steps."""
     x = np.zeros((40, D))
@@ -232,8 +240,11 @@ def test_the_checks_notice_a_fault(monkeypatch, fault):
         faulty = lambda w, x, *s: lstm(w, x, *s[:-1], s[-1] * 1.001)  # noqa: E731
         monkeypatch.setitem(gradient_reach._LAYERS, nn.LSTM, (faulty, paths))
     else:
-        norms = gradient_reach._norms_of_products
-        monkeypatch.setattr(gradient_reach, "_norms_of_products", lambda *given: norms(*given) * 1.001)
+        norms, factor = gradient_reach._norms_of_products, np.full((40, 40), 1.001)
+        if fault == "small norms":
+            factor[...] = 1
+            factor[30:, 10:12] = 1e-3
+        monkeypatch.setattr(gradient_reach, "_norms_of_products", lambda *given: norms(*given) * factor)
     with pytest.warns(UserWarning, match="may be wrong"):
         assert reach({"LSTM": layer}, x).difference > 1e-4
 
