@@ -3,7 +3,7 @@
 python examples/reach.py --out docs/reach
 
 It trains the networks of examples/remember_first_bit.py and a residual RNN, an RNN with and without gradient clipping,
-and two captioners. It writes the pictures of docs/reach.md, and interactive pages. This takes about 20 seconds.
+and two captioners. It writes the pictures of docs/reach.md, and interactive pages. This takes about 25 seconds.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from remember_first_bit import HIDDEN, NETWORKS, STEPS, batch, train
+from remember_first_bit import HIDDEN, NETWORKS, STEPS, accuracy, batch, train
 
 import minigrad as mg
 from captioning.data.vocabulary import Vocabulary
@@ -65,8 +65,17 @@ def sequence(seed):
     return x[0], first
 
 
-def reach_of(trained, seed):
-    """Return the reach of all networks in all snapshots, with the loss of the last state."""
+def learned(layer, head, seed):
+    """Return a text: whether a network has learned the task, and its accuracy on 1,000 new sequences."""
+    share = accuracy(layer, head, np.random.default_rng([seed, 2]))
+    return f"learned: {'yes' if share > 0.95 else 'no'}\n{100 * share:.0f} % of 1,000 sequences"
+
+
+def reach_of(trained, seed, tested=None):
+    """Return the reach of all networks in all snapshots, with the loss of the last state.
+
+    The notes say whether the networks in ``tested`` have learned the task; these are by default the same snapshots.
+    """
     x, first = sequence(seed)
 
     def with_loss(layer, head):
@@ -75,13 +84,15 @@ def reach_of(trained, seed):
     cells = {step: {name: with_loss(*pair) for name, pair in pairs.items()} for step, pairs in trained.items()}
     networks = next(iter(cells.values()))
     initial = {name: np.zeros(HIDDEN) for name in networks if name == "Residual RNN"}
-    return mg.render.reach(networks, x, snapshots=cells, initial=initial)
+    tested = list((tested or trained).values())
+    notes = {name: [learned(*pairs[name], seed) for pairs in tested] for name in networks}
+    return mg.render.reach(networks, x, snapshots=cells, initial=initial, notes=notes)
 
 
 def clipping(seed=0, steps=20):
     """Train an RNN by SGD with a large learning rate, with and without clipping the gradient."""
     name, cells = "RNN, orthogonal start", {}
-    for how, clip in (("without clipping", np.inf), ("clipped to 0.1", 0.1)):
+    for how, clip in (("not clipped", np.inf), ("clipped to 0.1", 0.1)):
         trained = snapshots({name: ALL[name]}, seed, (0, steps), optimiser=mg.optim.SGD, lr=3.0, clip=clip)
         cells |= {"before training": trained[0][name][0], f"{steps} steps, {how}": trained[steps][name][0]}
     return mg.render.reach(cells, sequence(seed)[0])
@@ -145,7 +156,8 @@ def main(out="docs/reach", seed=0, every=50):
     trained = snapshots(ALL, seed, range(0, STEPS + 1, every))
     selected = {name: trained[STEPS][name] for name in ("RNN", "GRU", "LSTM, forget bias 0", "LSTM, forget bias 3")}
     others = {"clipping": clipping(seed), "captioner": captioner(seed)}
-    before, after = reach_of({0: trained[0]}, seed), reach_of({STEPS: selected}, seed)
+    before = reach_of({0: trained[0]}, seed, tested={STEPS: trained[STEPS]})
+    after = reach_of({STEPS: selected}, seed)
     pictures = {"before_training": before, "first_bit": after, **others}
     pages = {"first_bit": reach_of(trained, seed), **others}
     Path(out).mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,12 @@ def train(network, seed, steps=STEPS, optimiser=mg.optim.Adam, lr=0.003, clip=1.
         optimise.step()
     if watch:
         watch(steps, layer, head)
-    x, first = batch(rng, 1000)
+    return accuracy(layer, head, rng)
+
+
+def accuracy(layer, head, rng, size=1000):
+    """Return the share of new sequences whose first bit a network recalls."""
+    x, first = batch(rng, size)
     with mg.no_grad():
         answers = head(layer(x)[0][:, -1]).numpy().argmax(axis=1)
     return float((answers == first).mean())

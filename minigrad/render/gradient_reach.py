@@ -11,11 +11,14 @@ The state of an LSTM is (h, c) side by side.
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial, reduce
+from itertools import count
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -24,16 +27,18 @@ from .. import nn, ops
 from ..core import Tensor, no_grad, tensor
 from ..jacobians import jacobian
 from ..runtime.files import replacing
-from ..runtime.threads import get_num_threads, run_in_parallel
+from ..runtime.threads import run_in_parallel
 from ..spec import Array
 from ..transforms import vjp
 from .reach_files import reach_page, reach_svg
 
 __all__ = ["Reach", "reach"]
 
-_KRYLOV = 5  # products with A'A
-_ACCURATE = 1e-4  # relative residual of a singular vector; the error of its value is about the square
+_BLOCK = 16  # columns of norms that are computed together
+_AGE = 8  # steps
+_ROUND_OFF = 1e-14  # of a product, relative to its norm
 _DOUBTFUL = 1e-4  # difference of a check
+_PATIENCE = 2.0  # seconds without a report of progress
 
 Step = Callable[[Tensor, Tensor], Tensor]
 
@@ -147,53 +152,39 @@ def _step_jacobians(function: Callable[..., Tensor], x: Array, *states: Array) -
     return [part.numpy().transpose(1, 0, 2) for part in parts]
 
 
-def _norms_of_products(J: Array) -> Array:
+def _norms_of_products(J: Array, report: Callable[[float], None]) -> Array:
     """Return ‖J_t … J_(s+1)‖ in row t, column s, and NaN where s > t: (T + 1, T + 1).
 
-    J: (T, n, n), of the steps 1 … T.
+    J: (T, n, n), of the steps 1 … T. ``report`` gets the share of columns up to each block's end.
     """
-    T, threads = len(J), get_num_threads()
-    norms = np.full((T + 1, T + 1), np.nan)
-    np.fill_diagonal(norms, 1)
-    run_in_parallel(partial(_fill_columns, norms, J, np.arange(T)[k::threads]) for k in range(threads))
+    norms, columns = np.where(np.eye(len(J) + 1), 1, np.nan), np.arange(len(J))
+    run_in_parallel(partial(_fill_columns, norms, J, columns[k : k + _BLOCK], report) for k in columns[::_BLOCK])
     return norms
 
 
-def _fill_columns(norms: Array, J: Array, columns: Array) -> None:
-    """Fill columns below the diagonal. Products are scaled, with the logarithm of the scale beside them."""
-    count, n = len(columns), J.shape[1]
-    products, logs = np.tile(np.eye(n), (count, 1, 1)), np.zeros(count)
-    guesses = np.tile(np.random.default_rng(0).standard_normal((n, 2)), (count, 1, 1))
-    for t in range(len(J)):
-        m = np.count_nonzero(columns <= t)
-        A = J[t] @ products[:m]
+def _fill_columns(norms: Array, J: Array, columns: Array, report: Callable[[float], None]) -> None:
+    """Fill a block of columns below the diagonal; the block's products fit into a processor's cache.
+
+    Products are scaled, with the logarithm of the scale beside them. The last product of the block is a left factor of
+    all others. Once it is _AGE steps old, and every _AGE steps from then on, the products go to the coordinates of its
+    left singular vectors, an orthonormal basis, which preserves norms. Vectors below round-off are dropped.
+    """
+    products, logs, basis = np.tile(np.eye(J.shape[1]), (len(columns), 1, 1)), np.zeros(len(columns)), None
+    for t in range(columns[0], len(J)):
+        m, age, step = np.count_nonzero(columns <= t), t - columns[-1], J[t]
+        if age > 0 and age % _AGE == 0:
+            U, sizes, _ = np.linalg.svd(products[-1], full_matrices=False)
+            U = U[:, sizes >= _ROUND_OFF * sizes[0]]
+            products, basis = U.T @ products, U if basis is None else basis @ U
+        if basis is not None:
+            basis, step = np.linalg.qr(step @ basis)
+        A = step @ products[:m]
         scale = np.abs(A).max(axis=(1, 2))
         products[:m] = A / np.where(scale > 0, scale, 1)[:, None, None]
         with np.errstate(divide="ignore", over="ignore"):  # to 0 and to infinity
             logs[:m] += np.log(scale)
-            norms[t + 1, columns[:m]] = np.exp(logs[:m]) * _norms_from_guesses(products[:m], guesses[:m])
-
-
-def _norms_from_guesses(A: Array, guesses: Array) -> Array:
-    """Return the norms of matrices (m, n, n), from guesses of two right singular vectors each (m, n, 2).
-
-    The first guess is the singular vector of the last product, and that of A replaces it. The second guess is random,
-    in case another singular value has become the largest. The vector is nearly always in the Krylov space of A'A from
-    both. Where the residual shows that it is not, the norm takes all eigenvalues, which is slower.
-    """
-    transposed, basis = A.swapaxes(1, 2), [guesses]
-    for _ in range(_KRYLOV):
-        basis.append(transposed @ (A @ basis[-1]))
-    Q = np.linalg.qr(np.concatenate(basis, axis=2))[0]
-    Y = A @ Q
-    squares, W = np.linalg.eigh(Y.swapaxes(1, 2) @ Y)  # in increasing order
-    v, square = Q @ W[:, :, -1:], squares[:, -1:, None]
-    residual = np.linalg.norm(transposed @ (A @ v) - square * v, axis=(1, 2))
-    guesses[:, :, :1] = v
-    norms = np.sqrt(np.maximum(square[:, 0, 0], 0))
-    wrong = residual > _ACCURATE * square[:, 0, 0]
-    norms[wrong] = _spectral_norms(A[wrong])
-    return norms  # type: ignore[no-any-return]
+            norms[t + 1, columns[:m]] = np.exp(logs[:m]) * _spectral_norms(products[:m])
+    report((columns[-1] + 1) / len(J))
 
 
 def _spectral_norms(A: Array) -> Array:
@@ -231,6 +222,7 @@ class Reach:
         labels: the labels of the snapshots; empty without snapshots.
         inputs: (T, D).
         difference: the largest relative difference that the checks of :func:`reach` found.
+        notes: by network, the text below its name; with snapshots, a list of texts.
     """
 
     norms: dict[str, Array]
@@ -240,6 +232,7 @@ class Reach:
     labels: tuple[str, ...]
     inputs: Array
     difference: float
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, path: str | os.PathLike[str], title: str = "How far back does the gradient reach?") -> Path:
         """Write a file, and return its path.
@@ -272,6 +265,7 @@ def reach(
     *,
     snapshots: Mapping[Any, Mapping[str, Any]] | None = None,
     initial: Mapping[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
 ) -> Reach:
     """Compute how far back the gradient reaches in recurrent networks, on one sequence of inputs.
 
@@ -280,9 +274,12 @@ def reach(
     training does not learn what step t needs from step s. Far above 1, it has exploded, and training becomes unstable
     (Bengio et al., 1994; Pascanu et al., 2013).
 
+    On a terminal, standard error shows the progress after two seconds.
+
     Four checks run for each network in each snapshot; ``difference`` is the largest relative difference.
 
     - One reverse pass through all steps gives the products of Jacobians with random vectors, for each pair of steps.
+      No norm is smaller than such a product allows.
     - The Jacobian of the whole loop is the product of the steps' Jacobians, and its norm is that of the corner.
     - Finite differences of each step agree with its Jacobian.
     - The paths through a step, which are separate formulas, sum to the Jacobian of the layer.
@@ -296,6 +293,8 @@ def reach(
         snapshots: mappings like ``cells``, one for each snapshot label; ``cells`` then gives only the names. Copy the
             cells while you train: ``snapshots[step] = copy.deepcopy(cells)``.
         initial: initial states (n,) by name; zeros by default. Functions need one.
+        notes: by name, a text that files show below the name, such as "learned: yes"; with ``snapshots``, a list of one
+            for each. A text may have several lines.
 
     Returns:
         the norms; ``write`` saves them as an interactive page or as a picture.
@@ -303,9 +302,10 @@ def reach(
     Raises:
         TypeError: if ``cells`` is empty or not a mapping, or a cell is of another kind.
         ValueError: if a layer has several layers or directions, a shape does not fit, a state or derivative is not
-            finite, ``initial`` has an unknown name, or snapshots do not have the same names and losses, and different
-            labels and objects.
-        UserWarning: if ``difference`` is above 0.0001.
+            finite, ``initial`` or ``notes`` has an unknown name, there is not one note for each snapshot, or snapshots
+            do not have the same names and losses, and different labels and objects.
+        UserWarning: if ``difference`` is above 0.0001. This also happens if steps amplify what earlier steps shrank
+            below round-off, 1e-14 of the norm, without mixing it with the rest of the state.
 
     >>> import minigrad as mg
     >>> cells = {"RNN": mg.nn.RNN(2, 3, rng=0), "halved": lambda x, s: s / 2}
@@ -345,10 +345,26 @@ def reach(
                 f"reach: several snapshots have the same object as {name}, in its present state. Copy it for each. "
                 "copy.deepcopy copies a bound method with its module, but not a function."
             )
-    starts = initial or {}
+    starts, texts = initial or {}, notes or {}
     if unknown := starts.keys() - cells.keys():
         raise ValueError(f"reach: initial has {unknown.pop()!r}, but the networks are {', '.join(cells)}")
-    runs = {name: [_examined(name, time[name], x, starts.get(name)) for time in times.values()] for name in cells}
+    shape = () if snapshots is None else (len(labels),)
+    if any(name not in cells or np.shape(text) != shape for name, text in texts.items()):
+        raise ValueError(
+            f"reach: notes must map {', '.join(cells)} to {'a text' if snapshots is None else 'a list of texts'} each, "
+            f"{'' if snapshots is None else f'one for each of the {len(labels)} snapshots, '}not {texts!r}"
+        )
+    begin, numbers, total = monotonic(), count(), len(cells) * len(times)
+
+    def report(what: str, number: int, share: float) -> None:
+        _show(begin, f"reach: {(number + share) / total:.0%}, {what}")
+
+    try:
+        runs = {name: [_examined(name, time[name], x, starts.get(name),
+                                 partial(report, f"{name} {label}", next(numbers)))
+                       for label, time in times.items()] for name in cells}  # fmt: skip
+    finally:
+        _show(begin, "")
 
     def stacked(values: list[Any]) -> Any:
         return np.array(values) if snapshots is not None else values[0]
@@ -370,11 +386,18 @@ def reach(
         labels=() if snapshots is None else labels,
         inputs=x,
         difference=difference,
+        notes=texts,
     )  # fmt: skip
 
 
+def _show(begin: float, text: str) -> None:
+    """Replace the line at a terminal's cursor, from two seconds after the beginning on."""
+    if monotonic() - begin > _PATIENCE and sys.stderr and sys.stderr.isatty():
+        print(f"\r{text:<79.79}", end="\r", file=sys.stderr, flush=True)
+
+
 @np.errstate(all="ignore")  # _relative skips products that overflow
-def _examined(name: str, given: Any, x: Array, initial: Any) -> _Run:
+def _examined(name: str, given: Any, x: Array, initial: Any, report: Callable[[float], None]) -> _Run:
     """Compute all about one network at one time, and check it."""
     layer, loss = given if isinstance(given, tuple) else (given, None)
     cell = _cell(name, layer, x.shape[1], initial)
@@ -383,7 +406,7 @@ def _examined(name: str, given: Any, x: Array, initial: Any) -> _Run:
     J = np.sum(parts, axis=0)
     if not (np.isfinite(states).all() and np.isfinite(J).all()):
         raise ValueError(f"reach: a state or derivative of {name} is not finite. Check its weights and the inputs.")
-    norms = _norms_of_products(J[1:])
+    norms = _norms_of_products(J[1:], report)
     half = states.shape[1] // 2
     targets = {" to h": slice(half), " to c": slice(half, None)} if isinstance(layer, nn.LSTM) else {"": slice(None)}
     paths = {path + to: _spectral_norms(part[:, rows])
@@ -421,20 +444,23 @@ def _difference(step: Step, x: Array, states: Array, J: Array, norms: Array) -> 
     u = rng.standard_normal((T, n))
 
     def of_nudges(nudges: list[Tensor]) -> Tensor:
-        looped = ops.stack(_loop(step, x, tensor(np.repeat(states[:1], T, axis=0)), nudges))
-        return (looped[np.arange(T), np.arange(T)] * u).sum()
+        looped = _loop(step, x, tensor(np.repeat(states[:1], T, axis=0)), nudges)
+        return (ops.stack([state[t] for t, state in enumerate(looped)]) * u).sum()
 
-    _, pull = vjp(of_nudges, list(np.zeros((T, T, n))))
-    by_pass = np.array([g.numpy() for g in pull(np.ones(()))[0]])  # [s, t] is u_t times the derivative by state s
-    by_products, v = np.zeros((T, T, n)), u.copy()
+    _, pull = vjp(of_nudges, [np.zeros((T, n))] * T)
+    (by_pass,) = pull(np.ones(()))  # row t of the one at s is u_t times the derivative by state s
+    differences, v = [], np.zeros((T, n))
     for s in range(T - 1, -1, -1):
-        by_products[s, s:] = v[s:]
-        v[s:] = v[s:] @ J[s]
+        v[s] = u[s]
+        bound = np.abs(v[s:]).max(axis=1) / np.linalg.norm(u[s:], axis=1)  # of the norms from below; squares underflow
+        differences.append(_relative(np.fmax(bound, norms[s:, s])[:, None], norms[s:, s, None], axis=1))
+        differences.append(_relative(v, by_pass[s].numpy(), axis=1))
+        v = v @ J[s]
     whole = jacobian(lambda s: _loop(step, x[1:], s, np.zeros((T - 1, 1, n)))[-1][0])(tensor(states[1:2])).numpy()[:, 0]
     nudge, h = rng.standard_normal((T, n)) * np.maximum(1, np.abs(states[:-1])), 1e-6
     above, below = (step(tensor(x), tensor(states[:-1] + sign * h * nudge)).numpy() for sign in (1, -1))
     return max(
-        _relative(by_products, by_pass, axis=2),
+        *differences,
         _relative(reduce(np.matmul, J[:0:-1]), whole),
         _relative(norms[-1, 0], np.linalg.norm(whole, 2) if np.isfinite(whole).all() else np.inf),
         _relative((J @ nudge[:, :, None])[..., 0], (above - below) / (2 * h)),

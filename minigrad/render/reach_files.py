@@ -22,8 +22,8 @@ __all__ = ["reach_page", "reach_svg"]
 
 _LOW, _HIGH = (round(math.log10(mark)) for mark in GRADIENT_MARKS[::2])  # ends of the colour scale
 _STEP = (_HIGH - _LOW) / 255
-_SIDE, _WIDTH, _HEIGHT, _MARGIN = 180, 220, 250, 20  # of a triangle, and of its place in the picture, in pixels
-_LEGEND = 460  # pixels, the width that the legend needs
+_SIDE, _WIDTH, _LEFT, _LINE = 172, 234, 46, 19  # pixels: a triangle, its place, space for its axis, a line of text
+_AXES = {"t": "state at step t", "s": "gradient w.r.t. state at step s"}  # down and across
 _SHOWN = 8  # entries of an input that the page shows
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -50,7 +50,8 @@ def reach_page(reach: Reach, title: str) -> str:
             "name": name,
             "norms": b64encode(gzip.compress(codes.tobytes(), mtime=0)).decode(),
             "paths": list(paths),
-            "losses": [_number(float(loss)) for loss in np.atleast_1d(reach.losses.get(name, []))],
+            "loss": name in reach.loss_norms,
+            "notes": np.atleast_1d(reach.notes.get(name, [])).tolist(),
         })  # fmt: skip
     return filled_page(
         "reach",
@@ -58,11 +59,22 @@ def reach_page(reach: Reach, title: str) -> str:
         {
             "title": title, "low": _LOW, "high": _HIGH, "labels": reach.labels, "networks": networks,
             "colours": [gradient_colour(_LOW + code * _STEP) for code in range(256)],
+            "ticks": _ticks(T), "axes": _AXES,
             "inputs": [_input(row) for row in reach.inputs],
             "difference": _number(reach.difference),
         },
         "reach of the gradient",
     )  # fmt: skip
+
+
+def _ticks(T: int) -> list[int]:
+    """Return the steps that have a tick: the first one, and up to six round numbers.
+
+    >>> _ticks(5), _ticks(30), _ticks(300)
+    ([1, 2, 3, 4, 5], [1, 5, 10, 15, 20, 25, 30], [1, 50, 100, 150, 200, 250, 300])
+    """
+    distance = next(m * 10**k for k in range(9) for m in (1, 2, 5) if 6 * m * 10**k >= T)
+    return sorted({1, *range(distance, T + 1, distance)})
 
 
 def _input(row: Array) -> str:
@@ -99,37 +111,57 @@ def _triangle(norms: Array) -> str:
     return "".join(f'<path fill="{gradient_colour(log)}" d="{"".join(run)}"/>' for log, run in runs.items())
 
 
+def _axes(T: int) -> str:
+    """Draw the ticks and names of both axes of a triangle."""
+    at = {tick: (tick - 0.5) * _SIDE / T for tick in _ticks(T)}
+    return "".join([
+        *(f'<text x="{x:.4g}" y="{_SIDE + 16}" text-anchor="middle">{tick}</text>' for tick, x in at.items()),
+        *(f'<text x="-5" y="{y + 5:.4g}" text-anchor="end">{tick}</text>' for tick, y in at.items()),
+        f'<text x="{_SIDE // 2 - 4}" y="{_SIDE + 36}" text-anchor="middle">{_AXES["s"]}</text>',
+        f'<text transform="translate(-33,{_SIDE // 2})rotate(-90)" text-anchor="middle">{_AXES["t"]}</text>',
+    ])  # fmt: skip
+
+
 def reach_svg(reach: Reach, title: str) -> str:
-    """Return a picture with a triangle for each network, of the last snapshot, and the scale."""
-    T, count = len(reach.inputs), len(reach.norms)
-    columns = 2 if count <= 4 else 4  # a phone shows readable labels in two columns
-    width = max(min(count, columns) * _WIDTH + _MARGIN, _LEGEND)
-    below = -(-count // columns) * _HEIGHT
+    """Return a picture with a triangle for each network, of the last snapshot, and the scale.
+
+    A phone shows readable labels in two columns.
+    """
+    T = len(reach.inputs)
+    lines = {name: [*str(np.atleast_1d(reach.notes.get(name, ""))[-1]).splitlines(),
+                    f"step 1 to {T}: {_number(float(norms.reshape(-1, T, T)[-1, -1, 0]))}"]
+             for name, norms in reach.norms.items()}  # fmt: skip
+    above = _LINE * (1 + max(map(len, lines.values()))) + 4
+    height = above + _SIDE + 64
+    below = -(-len(lines) // 2) * height
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {below + 60}" width="{width}" role="img">',
-        f"<title>{escape(title)}</title>",
-        "<style>text{font:13px system-ui,'DejaVu Sans',sans-serif;fill:#5b6675}.name{font-weight:600;fill:#1c2430}"
-        "@media(prefers-color-scheme:dark){text{fill:#98a2b3}.name{fill:#e6eaf0}}</style>",
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * _WIDTH} {below + 52}" width="{2 * _WIDTH}" '
+        f'role="img"><title>{escape(title)}</title>',
+        "<style>text{font:14px system-ui,'DejaVu Sans',sans-serif;fill:#5b6675}.name{font-weight:600;fill:#1c2430}"
+        ".none{fill:#d5dae2}@media(prefers-color-scheme:dark){text{fill:#98a2b3}.name{fill:#e6eaf0}"
+        ".none{fill:#343c49}}</style>",
     ]
     for i, (name, norms) in enumerate(reach.norms.items()):
-        row, column = divmod(i, columns)
+        row, column = divmod(i, 2)
         last = norms.reshape(-1, T, T)[-1]
-        loss = f"loss {_number(float(np.atleast_1d(reach.losses[name])[-1]))}" if name in reach.losses else ""
         parts.append(
-            f'<g transform="translate({_MARGIN + column * _WIDTH},{54 + row * _HEIGHT})">'
-            f'<text y="-38" class="name">{escape(name)}</text><text y="-22">{loss}</text>'
-            f'<text y="-7">step 1 to {T}: {_number(float(last[-1, 0]))}</text>'
-            f'<g shape-rendering="crispEdges" transform="scale({_SIDE / T})">{_triangle(last)}</g>'
-            f'<path d="M0 0V{_SIDE}H{_SIDE}" fill="none" stroke="#98a2b3"/></g>'
+            f'<g transform="translate({_LEFT + column * _WIDTH},{row * height + above})">'
+            f'<text y="{_LINE - above - 3}" class="name">{escape(name)}</text>'
+            + "".join(
+                f'<text y="{-k * _LINE - 7}">{escape(line)}</text>' for k, line in enumerate(reversed(lines[name]))
+            )
+            + f'<rect class="none" width="{_SIDE}" height="{_SIDE}"/>'
+            f'<g shape-rendering="crispEdges" transform="scale({_SIDE / T})">{_triangle(last)}</g>{_axes(T)}</g>'
         )
     logs = np.linspace(_LOW, _HIGH, 61)[:-1] + (_HIGH - _LOW) / 120
-    scale = [f'<rect x="{4 * i}" width="4" height="10" fill="{gradient_colour(log)}"/>' for i, log in enumerate(logs)]
+    scale = [f'<rect x="{5 * i}" width="5" height="10" fill="{gradient_colour(log)}"/>' for i, log in enumerate(logs)]
     labels = [f'<text x="{x}" text-anchor="{anchor}" y="{y}">{text}</text>'
-              for x, anchor, texts in ((0, "start", ("10⁻⁸", "vanished")), (160, "middle", ("1", "kept")),
-                                       (240, "end", ("10⁴", "exploded")))
-              for y, text in zip((23, 37), texts, strict=True)]  # fmt: skip
+              for x, anchor, texts in ((0, "start", ("10⁻⁸", "vanished")), (200, "middle", ("1", "kept")),
+                                       (300, "end", ("10⁴", "exploded")))
+              for y, text in zip((25, 41), texts, strict=True)]  # fmt: skip
     parts.append(
-        f'<g transform="translate({_MARGIN},{below + 10})"><g shape-rendering="crispEdges">{"".join(scale)}</g>'
-        f'{"".join(labels)}<text x="256" y="9">row t, column s: ‖∂hₜ/∂hₛ‖</text></g></svg>\n'
+        f'<g transform="translate({_LEFT},{below + 4})"><g shape-rendering="crispEdges">{"".join(scale)}</g>'
+        f'<path d="M0 0h300v10h-300z" fill="none" stroke="#98a2b3"/>'
+        f'{"".join(labels)}<text x="312" y="10">‖∂hₜ/∂hₛ‖</text></g></svg>\n'
     )
     return "".join(parts)

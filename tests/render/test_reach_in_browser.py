@@ -37,6 +37,7 @@ def reached(T=T, names=("fades", "grows")):
         labels=("start", "middle", "end"),
         inputs=np.arange(2.0 * T).reshape(T, 2),
         difference=1e-9,
+        notes={names[1]: ["learned: no", "learned: no", "learned: yes\n98 %"]},
     )
 
 
@@ -99,8 +100,10 @@ def test_vanished_is_blue_exploded_is_red_and_nothing_is_above_the_diagonal(open
     assert "step 1 to 10" in fades
     assert "vanished" in fades
     assert "exploded" in grows
-    assert "loss" in fades
-    assert "loss" not in grows
+    assert "‖∂L/∂h‖" in fades
+    assert "‖∂L/∂h‖" not in grows
+    assert "learned" not in fades
+    assert "learned: yes\n98 %" in grows
 
 
 def test_the_label_of_1_is_under_the_white_of_the_scale(opened):
@@ -126,6 +129,7 @@ def test_the_slider_changes_the_snapshot(opened):
     assert texts(window, "#label") == ["start"]
     assert pixel(window, 0, 0, T - 1) != last
     assert "kept" in texts(window, "figcaption small")[0]
+    assert "learned: no" in texts(window, "figcaption small")[1]
     window.keys("]")
     assert texts(window, "#label") == ["middle"]
     window.keys("[[")
@@ -208,14 +212,40 @@ def test_a_click_or_enter_shows_the_paths_through_a_step(opened):
     assert hidden(window, "step")
 
 
+def test_axes_have_names_and_ticks_at_their_cells(opened):
+    window = opened(reached())
+    assert texts(window, "figure:nth-child(1) .t") == ["1", "2", "4", "6", "8", "10", "state at step t"]
+    assert texts(window, "figure:nth-child(1) .s") == ["1", "2", "4", "6", "8", "10", "gradient w.r.t. state at step s"]
+    [(left, right, top, bottom), *_] = window.run(BOXES, ".triangle canvas")
+    for css, axis, begin, end in ((".s", 0, left, right), (".t", 2, top, bottom)):
+        for step, box in zip((1, 2, 4, 6, 8, 10), window.run(BOXES, f"figure:nth-child(1) {css}"), strict=False):
+            assert abs((box[axis] + box[axis + 1]) / 2 - (begin + (step - 0.5) * (end - begin) / T)) < 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_cells_differ_from_what_has_no_norm(opened, scheme):
+    """A norm of 1 is white."""
+    window = opened(reached())
+    window.prefer(scheme)
+    background = "return getComputedStyle(document.querySelector(arguments[0])).backgroundColor.match(/\\d+/g)"
+    none, page = (np.array(window.run(background, css), int) for css in (".triangle canvas", "body"))
+    window.prefer("light")
+    assert all(abs(none - other).min() > 20 for other in (page, pixel(window, 0, 4, 4)[:3]))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_fits_into_390_pixels(opened, scheme):
     window = opened(reached())
     window.prefer(scheme)
     window.resize(390, 844, touch=True)
     window.tap(".triangle")
+    controls = window.run(BOXES, "input, button")
+    assert len(controls) == 2
+    assert all(min(right - left, bottom - top) >= 40 for left, right, top, bottom in controls)
     assert window.run("return document.documentElement.scrollWidth") <= 390
-    assert all(0 <= left < right <= 390 for left, right, _, _ in window.run(BOXES, "#step, .triangle, figcaption"))
+    assert all(
+        0 <= left < right <= 390 for left, right, _, _ in window.run(BOXES, "#step, .triangle, figcaption, .s, .t")
+    )
     [(_, _, top, bottom)] = window.run(BOXES, "#step")
     assert 0 < top < bottom <= 844  # within sight
     window.prefer("light")

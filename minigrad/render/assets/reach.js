@@ -62,7 +62,7 @@ function point(s, t) {
     Object.assign(network.column.style, { left: `${at.s * cell}%`, width: `${cell}%`, top: `${at.s * cell}%` });
     network.note.ariaLive = network.canvas.parentNode === document.activeElement ? "polite" : "off";
     network.note.textContent = `step ${at.s + 1} to ${at.t + 1}: ${number(byte)}, ${fate(byte)}\n`
-      + (loss ? `loss ${network.losses[time]}, ‖∂L/∂h‖ ${number(loss[at.s])}` : "");
+      + (loss ? `‖∂L/∂h‖ at s: ${number(loss[at.s])}\n` : "") + (network.notes[time] ?? "");
     if (loss) for (const x of ["x1", "x2"]) network.here.setAttribute(x, (at.s + 0.5) * cell);
   }
 }
@@ -103,19 +103,27 @@ function turn(to) {
   draw();
 }
 
+function axis(name) {
+  const texts = [...data.ticks.map(tick => [tick, (tick - 0.5) / T]), [data.axes[name], 0.5]];
+  return texts.map(([text, place]) => {
+    const label = element("span", { class: typeof text === "number" ? name : `${name} title`, "aria-hidden": true }, text);
+    label.style[name === "t" ? "top" : "left"] = `${100 * place}%`;
+    return label;
+  });
+}
+
 function added(network) {
   network.note = element("small");
   network.canvas = element("canvas", { width: T, height: T });
   network.row = element("div", { class: "row" });
   network.column = element("div", { class: "column" });
   const frame = element("div", { class: "triangle", tabindex: 0, role: "application", "aria-label": network.name },
-    network.canvas, network.row, network.column);
-  const axis = element("div", { class: "axis" }, element("span", {}, "s = 1"), element("span", {}, `s = ${T}`));
-  const figure = element("figure", {}, element("figcaption", {}, network.name, network.note), frame, axis);
-  if (network.losses.length) {
-    network.chart = element("svg", { viewBox: "0 0 100 74", preserveAspectRatio: "none" });
-    const range = `‖∂L/∂h‖, from 10${raised(low)} to 10${raised(high)}`;
-    figure.append(network.chart, element("div", { class: "axis" }, range));
+    network.canvas, network.row, network.column, ...axis("t"), ...axis("s"));
+  const figure = element("figure", {}, element("figcaption", {}, network.name, network.note), frame);
+  if (network.loss) {
+    const range = `‖∂L/∂h‖ of the loss at each step s, from 10${raised(low)} to 10${raised(high)}`;
+    network.chart = element("svg", { viewBox: "0 0 100 74", preserveAspectRatio: "none", role: "img", "aria-label": range });
+    figure.append(network.chart, element("div", { class: "range" }, range));
   }
   byId("networks").append(figure);
   const place = event => {
