@@ -5,7 +5,6 @@ The classes of drawings, summaries and profiles define such methods themselves.
 
 from __future__ import annotations
 
-from functools import partial
 from html import escape
 from typing import Any
 
@@ -15,14 +14,14 @@ from .core import Tensor, extend_tensor
 from .formatting import html_table
 from .nn.module import Module, submodules
 from .optim.schedules import Schedule
-from .spec import describe
+from .spec import Array, describe
 
 __all__: list[str] = []
 
 _MOST_IN_STRIP = 64  # entries
 _MOST_PRINTED = 100  # a tensor with more entries shows their range instead
 _BLUE, _RED, _UNUSUAL = np.array([33, 102, 172]), np.array([178, 24, 43]), "#b000b0"
-_MOST_STEPS = 2**16  # for a schedule that never stops changing the rate
+_MOST_STEPS = 2**24  # of a schedule whose rate never settles
 
 
 def _tensor_html(self: Tensor) -> str:
@@ -30,16 +29,24 @@ def _tensor_html(self: Tensor) -> str:
     origin = f", from {self.node.primitive.name}" if self.node is not None and self.node.primitive else ""
     shown = np.unique(np.linspace(0, self.size - 1, min(self.size, _MOST_IN_STRIP)).round().astype(int))
     part = f", {len(shown)} of {self.size:,} entries" if len(shown) < self.size else ""
-    if self.size <= _MOST_PRINTED:
+    with np.printoptions(threshold=_MOST_PRINTED):  # larger ones with an ellipsis
         text = repr(self)
-    else:
-        with np.errstate(all="ignore"):
-            low, mean, high = (float(f(self.data)) for f in (np.min, partial(np.mean, dtype=np.float64), np.max))
-        text = f"min {low:.4g}, mean {mean:.4g}, max {high:.4g}"
+    if self.size > _MOST_PRINTED:
+        text += f"\n{_range_text(self.data)}"
     title = f"{type(self).__name__}: {describe(self.data)}{origin}{part}"
     below = f'<pre style="margin:4px 0;font-family:monospace">{escape(text)}</pre>'
     strip = _strip(self.data.flat[shown]) if self.size > 1 else ""
     return f"<div><code>{escape(title)}</code>{strip}{below}</div>"
+
+
+def _range_text(data: Array) -> str:
+    """Return minimum, mean and maximum of the finite entries, and the number of others."""
+    finite = data[np.isfinite(data)]
+    parts = [f"{len(finite):,} finite entries"] if len(finite) < data.size else []
+    if len(finite):
+        with np.errstate(over="ignore"):
+            parts.append(f"min {finite.min():.4g}, mean {finite.mean(dtype=np.float64):.4g}, max {finite.max():.4g}")
+    return ": ".join(parts)
 
 
 def _strip(entries: Any) -> str:
@@ -81,35 +88,50 @@ def _module_row(name: str, module: Module) -> list[str]:
 
 
 def _schedule_svg(self: Schedule) -> str:
-    """Draw the learning rate of the first parameter group over the steps, with a dot at the current step."""
+    """Draw the learning rate of the first parameter group as a staircase, with a dot at the current step."""
     base = self.base_lrs[0]
     last = max(_steps_to_draw(self), self.count)
     steps = np.unique(np.linspace(0, last, 201).round().astype(int)).tolist()
     rates = [self.rate(step, base) for step in steps]
     high = max(rates) or 1.0
 
-    def place(step: int, rate: float) -> str:
-        return f"{10 + 300 * step / last:.1f},{90 - 70 * rate / high:.1f}"
+    def across(step: int) -> str:
+        return f"{10 + 300 * step / last:.1f}"
 
-    x, y = place(self.count, self.rate(self.count, base)).split(",")
-    line = " ".join(map(place, steps, rates))
+    def down(rate: float) -> str:
+        return f"{90 - 70 * rate / high:.1f}"
+
+    line = f"M10 {down(rates[0])}" + "".join(
+        f"H{across(step)}V{down(rate)}" for step, rate in zip(steps, rates, strict=True)
+    )
+    texts = [(10, 13, "start", repr(self)), (10, 106, "start", "step 0"), (310, 106, "end", f"{last:,}"),
+             (314, 24, "start", f"{high:.3g}"), (314, 94, "start", "0")]  # fmt: skip
     return (
-        '<svg xmlns="http://www.w3.org/2000/svg" width="320" height="112" fill="none" font-family="sans-serif" '
-        f'font-size="11"><rect width="320" height="112" fill="white"/><polyline points="{line}" stroke="#2166ac" '
-        f'stroke-width="2"/><circle cx="{x}" cy="{y}" r="4" fill="#b2182b"/><g fill="#333"><text x="10" y="13">'
-        f'{escape(repr(self))}</text><text x="10" y="106">step 0</text><text x="310" y="106" text-anchor="end">{last:,}'
-        f'</text><text x="310" y="27" text-anchor="end">{high:.3g}</text></g></svg>'
+        '<svg xmlns="http://www.w3.org/2000/svg" class="rate" width="370" height="112" fill="none" '
+        'font-family="sans-serif" font-size="11"><style>.rate text { fill: #333 } '
+        "@media (prefers-color-scheme: dark) { .rate text { fill: #b4bcc6 } }</style>"
+        f'<path d="{line}" stroke="#4393c3" stroke-width="2"/>'
+        f'<circle cx="{across(self.count)}" cy="{down(self.rate(self.count, base))}" r="4" fill="#d6604d"/>'
+        + "".join(f'<text x="{x}" y="{y}" text-anchor="{side}">{escape(text)}</text>' for x, y, side, text in texts)
+        + "</svg>"
     )
 
 
 def _steps_to_draw(schedule: Schedule) -> int:
-    """Return a power of 2 at which the rate seems to have settled, or has fallen below 1 % of the base rate."""
+    """Return the step from which the rate is constant, or a step at which it is below 1 % of the base rate."""
     base, last = schedule.base_lrs[0], 8
     while last < _MOST_STEPS:
         rate, later = schedule.rate(last, base), schedule.rate(2 * last, base)
         if rate != schedule.rate(0, base) and (rate == later or later < rate < base / 100):
             break
         last *= 2
+    first = 0
+    while last - first > 1 and schedule.rate(last, base) == schedule.rate(2 * last, base):
+        middle = (first + last) // 2
+        if schedule.rate(middle, base) == schedule.rate(2 * last, base):
+            last = middle
+        else:
+            first = middle
     return last
 
 

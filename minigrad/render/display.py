@@ -36,7 +36,7 @@ class Page(str):
     path: Path | None = None
 
     def __repr__(self) -> str:
-        how = ', which notebooks show; pass to_html a path such as "graph.html" to write it'
+        how = ', which trusted notebooks show; pass to_html a path such as "graph.html" to write it'
         return f"a page of {len(self) / 1024:,.0f} KiB{f' in {self.path}' if self.path else how}"
 
     def _repr_html_(self) -> str:

@@ -23,7 +23,7 @@ from ..nn.module import Module
 from ..runtime.extras import how_to_install, require
 from ..runtime.files import replacing
 from ..spec import Array
-from .display import Mermaid, Page
+from .display import Mermaid
 from .dot import FEEDBACK, INK, to_dot
 from .heat import gradient_norm, value_norm
 from .labels import constants_of, leaf_names, option_span, output_name, shape_of, to_be_named, with_name
@@ -59,10 +59,10 @@ class Drawing:
 
     >>> import minigrad as mg
     >>> mg.render.draw(mg.tensor(1.0, requires_grad=True) * 2)
-    a drawing, which notebooks show; pass draw a path such as "graph.svg" to write it
+    a drawing, which trusted notebooks show; pass draw a path such as "graph.svg" to write it
     """
 
-    def __init__(self, dot: str, svg: str | None = None, *, path: Path | None = None, page: Page | None = None) -> None:
+    def __init__(self, dot: str, svg: str | None = None, *, path: Path | None = None, page: str | None = None) -> None:
         self.dot, self.path, self._svg, self._page = dot, path, svg, page
 
     @property
@@ -73,7 +73,7 @@ class Drawing:
         return self._svg
 
     def __repr__(self) -> str:
-        how = ', which notebooks show; pass draw a path such as "graph.svg" to write it'
+        how = ', which trusted notebooks show; pass draw a path such as "graph.svg" to write it'
         return f"a drawing in {self.path}" if self.path else f"a drawing{how}"
 
     def _repr_svg_(self) -> str | None:
@@ -83,7 +83,7 @@ class Drawing:
             return None
 
     def _repr_html_(self) -> str | None:
-        return self._page._repr_html_() if self._page else None
+        return self._page
 
 
 def draw(
@@ -118,6 +118,8 @@ def draw(
     ...     draw(x * x, Path(folder, "square.dot")).path.read_text().splitlines()[0]
     'digraph minigrad {'
     """
+    if not isinstance(path, str | os.PathLike | None):
+        raise TypeError(f"draw: path must be a path, not {type(path).__name__}. Pass several tensors as a list.")
     dot = to_dot(tensors, **options)
     if path is not None:
         return Drawing(dot, path=write_layout(dot, path, timeout))
@@ -125,7 +127,10 @@ def draw(
         return Drawing(dot, _svg_of(dot, timeout))
     except ModuleNotFoundError:
         shared = {name: options[name] for name in ("max_nodes", "names", "expand", "title") if name in options}
-        return Drawing(dot, page=to_html(tensors, unroll=options.get("unroll", "fold"), **shared))
+        page = to_html(tensors, unroll=options.get("unroll", "fold"), **shared)
+        ignored = ", ".join(sorted({*options} - {*shared, "unroll", "gradients", "times"}))
+        note = f"This page replaces the drawing, which needs Graphviz{f'; it ignores {ignored}' if ignored else ''}."
+        return Drawing(dot, page=f"<div>{note}</div>{page._repr_html_()}")
 
 
 def _svg_of(dot: str, timeout: float = _SECONDS) -> str:

@@ -207,9 +207,9 @@ class _Run:
     difference: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reach:
-    """How far back the gradient reaches in each network; :func:`reach` computes it.
+    """How far back the gradient reaches in each network; :func:`reach` computes it, and notebooks show the picture.
 
     With snapshots, every array of norms or losses has a leading axis for them.
 
@@ -233,6 +233,14 @@ class Reach:
     inputs: Array
     difference: float
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        T = len(self.inputs)
+        last = (f"{name} {norms.reshape(-1, T, T)[-1, -1, 0]:.2g}" for name, norms in self.norms.items())
+        return f"Reach from step 1 to {T}: {', '.join(last)}"
+
+    def _repr_svg_(self) -> str:
+        return reach_svg(self, "How far back does the gradient reach?")
 
     def write(self, path: str | os.PathLike[str], title: str = "How far back does the gradient reach?") -> Path:
         """Write a file, and return its path.

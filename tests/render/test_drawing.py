@@ -84,8 +84,13 @@ def test_without_a_layout_program_notebooks_show_a_page():
     x = leaf(2)
     drawing = mg.render.draw(mg.tanh(x), names={"my x": x}, depth=1, title="a title")
     assert drawing._repr_svg_() is None
-    assert all(text in drawing._repr_html_() for text in ("<iframe", "my x", "a title"))
+    assert all(text in drawing._repr_html_() for text in ("<iframe", "my x", "a title", "ignores depth."))
     assert mg.render.compare(x * x, mg.tanh(x))._repr_svg_() is None
+
+
+def test_a_path_is_no_tensor():
+    with pytest.raises(TypeError, match="path must be a path, not Tensor. Pass several tensors as a list"):
+        mg.render.draw(leaf(2) * 2, leaf(2) * 3)
 
 
 def test_timeout(alone, tmp_path):

@@ -406,3 +406,9 @@ def test_the_picture_shows_notes_and_no_loss(tmp_path):
         assert ">98 % &lt; 99 %<" in picture
         assert "before" not in picture
         assert "loss" not in picture
+
+
+def test_it_shows_itself():
+    r = reach({"halved": lambda x, s: s / 2}, np.ones((3, 1)), initial={"halved": [1.0]})
+    assert repr(r) == "Reach from step 1 to 3: halved 0.25"
+    assert "halved" in r._repr_svg_()

@@ -184,5 +184,10 @@ function start() {
   window.addEventListener("resize", applyView);
   document.body.classList.add("ready");
 }
-// The frame of a notebook may have no size until its script has run.
-if (canvas.clientWidth) start(); else window.addEventListener("resize", start, { once: true });
+// The frame of a notebook may get its size only after its script has run.
+const sized = new ResizeObserver(() => {
+  if (!canvas.clientWidth) return;
+  sized.disconnect();
+  start();
+});
+sized.observe(canvas);

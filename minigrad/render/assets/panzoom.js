@@ -109,7 +109,10 @@ function pointOf(event) {
   return [event.clientX - frame.left, event.clientY - frame.top];
 }
 
+// In a frame, the wheel and vertical swipes scroll the page around it, until a click into the frame.
+document.body.classList.toggle("framed", window !== window.parent);
 canvas.addEventListener("wheel", (event) => {
+  if (window !== window.parent && !document.hasFocus() && !event.ctrlKey) return;
   event.preventDefault();
   const unit = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? canvas.clientHeight : 1;
   zoom(Math.exp(-event.deltaY * unit * (event.ctrlKey ? 0.01 : 0.0015)), ...pointOf(event));
