@@ -89,7 +89,7 @@ def test_without_a_layout_program_notebooks_show_a_page():
 
 
 def test_a_path_is_no_tensor():
-    with pytest.raises(TypeError, match="path must be a path, not Tensor. Pass several tensors as a list"):
+    with pytest.raises(TypeError, match=r"path must be a path, not Tensor\. Pass several tensors as a list"):
         mg.render.draw(leaf(2) * 2, leaf(2) * 3)
 
 

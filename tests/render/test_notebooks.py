@@ -41,7 +41,7 @@ def test_a_page_is_its_html(tmp_path):
     assert page_in(page._repr_html_()) == page
     written = mg.render.to_html(y, tmp_path / "graph.html")
     assert written == page == written.path.read_text("utf-8")
-    assert len(repr(page)) < 100
+    assert len(repr(page)) < 150
 
 
 def test_a_comparison_shows_both_graphs(tmp_path):
