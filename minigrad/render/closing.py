@@ -67,7 +67,11 @@ def closed(
     groups = []
     users = Counter(edge.source for vertex in picture.vertices for edge in vertex.inputs)
     around_opened = {
-        path[:k] for path in {v.around for v in picture.vertices} for k, t in enumerate(path) if is_one_of(t, opened)
+        v.around[:depth]
+        for v in picture.vertices
+        for k, title in enumerate(v.around)
+        for depth in range(1, k + 1)
+        if is_one_of(title, opened)
     }
 
     def closes(path: Path) -> bool:

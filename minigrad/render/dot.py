@@ -147,7 +147,8 @@ def to_dot(
             Parameters have no bytes, and shared memory counts once. A note shows the total.
         title: text above the drawing.
         names: names for inputs, outputs and intermediate tensors; the last appear in the boxes. A closed module hides
-            the names inside it, except those of its results, and omitted operations have none.
+            the names inside it, except those of its results, and omitted operations have none. In a folded loop, a name of
+            an earlier step tells the step.
         expand: names of primitives to replace by their references (compositions of simpler primitives), such as
             {'lstm_step'}. The operations of a reference were never part of a pass, so they have no norms. Modules and
             names of frames stay open, while all other modules are closed.
@@ -381,7 +382,7 @@ class DotWriter:
         return ("\n".join(texts), "") if self.vertices[number].feedback and all(texts) else texts
 
     def _stubs(self, number: int, parameters: str, constants: str, indent: str) -> None:
-        """Write stubs beside a vertex: parameters to the left, in the colour of the largest gradient they got."""
+        """Write stubs beside a vertex: parameters to the left, in the colour of their largest gradient."""
         vertex, row = self.vertices[number], [f"n{number}"]
         if parameters:
             edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
@@ -389,8 +390,8 @@ class DotWriter:
             fill = {"fillcolor": shared[0].colour} if shared else {}
             line = 'color="#c9a13b"'
             if self.heat is not None and is_noted(vertex):
-                norm = largest([flow_norm(self.picture, vertex, edge) for edge in edges])
-                fill, line = _filled(self.heat, norm), _drawn(self.heat, norm)
+                fill = _filled(self.heat, largest([gradient_norm(self.vertices[e.source], e.slot) for e in edges]))
+                line = _drawn(self.heat, largest([flow_norm(self.picture, vertex, edge) for edge in edges]))
             self.lines.append(f"{indent}p{number} [label={quoted(parameters)} {_text(_STYLE['parameter'], fill)}]")
             self.edges.append(f"  p{number} -> n{number} [{line}]")
             row.append(f"p{number}")

@@ -32,7 +32,7 @@ import numpy as np
 from .labels import alike, option_words, path_span, span, title_span
 from .picture import Edge, Picture, Rewriting, Vertex, parameters_of, shared_path
 
-__all__ = ["Repeat", "find_repeats", "folded", "is_stack"]
+__all__ = ["Repeat", "find_repeats", "folded", "is_stack", "names_of_steps"]
 
 LONGEST = 128  # the longest period to search for
 _TRIES = 16  # start positions to try for a candidate, beyond those of two blocks
@@ -112,6 +112,7 @@ class _Folding:
                     copy.stands_for = sum(member.stands_for or 1 for member in replaced)
                     copy.in_stack |= self.places[number][2] in self.stacks
                     copy.label = title_span([member.label for member in replaced])
+                    copy.names = names_of_steps(replaced)
                 self.new.vertices.append(copy)
         self._frame()
         picture = self.new.finish()
@@ -203,6 +204,16 @@ def is_stack(vertices: Sequence[Vertex], repeat: Repeat) -> bool:
     used, others = ({node for i in block for node in parameters_of(vertices, i)} for block in (first, second))
     goes_back = any(edge.source in first for i in third for edge in vertices[i].inputs)
     return bool(used) and used.isdisjoint(others) and not goes_back
+
+
+def names_of_steps(members: Sequence[Vertex]) -> tuple[tuple[int, str], ...]:
+    """Return the names of results in all steps of a loop; those of earlier steps tell the step."""
+    last = len(members) - 1
+    return tuple(
+        (slot, name if k == last else f"{name} (step {k})")
+        for k, member in enumerate(members)
+        for slot, name in member.names
+    )
 
 
 def _common_part(edges: Sequence[Edge]) -> str:
@@ -308,7 +319,7 @@ def _kinds(vertices: Sequence[Vertex], apart: bool) -> np.ndarray[Any, np.dtype[
             tuple(map(alike, v.scope)),
             tuple([(*edge[1:3], edge.part.partition("[")[0]) for edge in v.feedback]),
         )
-        key = label, specs, scope, v.remark, names, options, sequence, v.stands_for, feedback
+        key = label, specs, scope, v.caveat, v.birth, names, options, sequence, v.stands_for, feedback
         result.append(numbers.setdefault(key, len(numbers)))
     return np.array(result, np.int64)
 

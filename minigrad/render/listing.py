@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from itertools import count, groupby
 from typing import Any
@@ -13,7 +14,7 @@ from ..core import Tensor
 from ..nn.module import Module
 from ..spec import Array
 from .display import Text
-from .fold import Repeat, find_repeats, is_stack
+from .fold import Repeat, find_repeats, is_stack, names_of_steps
 from .labels import (
     alike,
     argument_order,
@@ -176,7 +177,8 @@ class _Listing:
             vertices = [self.vertices[i] for i in repeat.like(number)]
             scope = path_span([vertex.scope for vertex in vertices])
             self._enter(scope, 1)
-            self._line(number, words[number], option_span([v.options for v in vertices]), len(scope) + 1)
+            shown = replace(vertices[0], names=names_of_steps(vertices))
+            self._line(number, words[number], option_span([v.options for v in vertices]), len(scope) + 1, shown)
         self.scope = common
 
     def _words_of_all(self, repeat: Repeat, number: int, first: _Starts) -> list[str]:
@@ -214,8 +216,8 @@ class _Listing:
             self.lines.append((f"{'  ' * (level + extra)}{scope[level]}:", ""))
         self.scope = scope
 
-    def _line(self, number: int, words: Sequence[str], options: str, depth: int) -> None:
-        vertex = self.vertices[number]
+    def _line(self, number: int, words: Sequence[str], options: str, depth: int, vertex: Vertex | None = None) -> None:
+        vertex = vertex or self.vertices[number]
         arguments = [*words, options] if options and vertex.step is None else words
         text = f"{'  ' * depth}{self.names[number]} = {vertex.label}({', '.join(arguments)})"
         text += f"  ({vertex.remark})" if vertex.remark else ""

@@ -48,8 +48,10 @@ def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor | Module | 
     present = names_in(order, names)
     if strict and (missing := [name for name in names if name not in present]):
         name = missing[0]
-        single = not isinstance(names[name], Module) and np.size(plain(names[name])) == 1
-        why = "no drawn tensor depends on it" + (", or it is a constant of one entry" if single else "")
+        value, why = names[name], "no drawn tensor depends on it"
+        if not isinstance(value, Module) and getattr(value, "node", None) is None:
+            single = np.size(plain(value)) == 1
+            why += ", or it is a constant of one entry" if single else ", or only on parts or copies of it"
         raise ValueError(f"render: names: {name!r} is not in the graph: {why}")
     known: dict[_Source, list[str]] = {}
     for name, place in present.items():

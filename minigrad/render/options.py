@@ -179,7 +179,8 @@ def _shown(value: Any) -> str:
 
 def _check_frames(option: str, frames: Sequence[Any], picture: Picture) -> None:
     """Raise unless each value is a module that was called in the graph, or the name of a frame."""
-    titles = {title for vertex in picture.vertices for title in vertex.around}
+    # by identity, because frames of several modules may have equal titles
+    titles = {id(title): title for vertex in picture.vertices for title in vertex.around}.values()
     for frame in frames:
         if not isinstance(frame, (str, Module)):
             more = "names of primitives, " if option == "expand" else ""

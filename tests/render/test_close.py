@@ -159,3 +159,18 @@ def test_single_modules_are_opened_and_closed():
             mg.render.to_dot(y, **{option: [nn.Linear(2, 2)]})
         with pytest.raises(TypeError, match=rf"{option} must be .*modules or names of frames, not 3"):
             mg.render.to_dot(y, **{option: [3]})
+
+
+def test_expand_reaches_modules_of_any_depth():
+    class Block(mg.nn.Module):
+        def __init__(self):
+            self.layers = mg.nn.Sequential(*[mg.nn.Sequential(mg.nn.Linear(4, 4), mg.nn.Tanh()) for _ in range(3)])
+
+        def forward(self, x):
+            return self.layers(x)
+
+    net = mg.nn.Sequential(Block(), mg.nn.Linear(4, 2))
+    y = net(leaf(2, 4))
+    for part in (net[0].layers[1][0], net[0].layers[2]):  # whose frames have the titles of others
+        dot = mg.render.to_dot(y, expand={part})
+        assert dot.count('"affine"') == 1

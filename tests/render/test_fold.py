@@ -327,3 +327,14 @@ def test_a_million_nodes(full):
     output = chain(length)
     assert f"× {length:,}" in mg.render.to_dot(output)
     assert f"× {length:,}" in mg.render.to_text(output)
+
+
+def test_a_name_does_not_end_a_loop():
+    w, h = leaf(4, 4), leaf(2, 4)
+    states = [h := mg.tanh(h @ w) for _ in range(5)]
+    names = {"second": states[1], "last": h}
+    text, dot = mg.render.to_text((h * h).sum(), names=names), mg.render.to_dot((h * h).sum(), names=names)
+    assert text.count("tanh") == dot.count('"tanh') == 1
+    assert "× 5" in text
+    assert "second (step 1), last" in text
+    assert "second (step 1), last" in dot

@@ -226,3 +226,12 @@ def test_a_large_gradient_in_the_middle_of_a_folded_loop_is_shown():
         h.sum().backward()
     colours, _ = strip_of(mg.render.to_dot(h, gradients=True), "sin")
     assert colours[4] == GRADIENTS.colour(1e6)
+
+
+def test_a_shared_parameter_has_one_colour():
+    """That of its gradient, which is the sum over its uses."""
+    w = mg.nn.Linear(3, 3, rng=0)
+    loss = recorded(lambda: (w(np.ones((2, 3), np.float32)) ** 2).sum() + 1e-6 * (w.weight**2).sum())
+    stubs = [line for line in mg.render.to_dot(loss, gradients=True).splitlines() if "weight (shared 1)" in line]
+    assert len(stubs) == 2
+    assert len({re.search(r'fillcolor="(#\w+)"', stub)[1] for stub in stubs}) == 1
