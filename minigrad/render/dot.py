@@ -147,8 +147,8 @@ def to_dot(
             Parameters have no bytes, and shared memory counts once. A note shows the total.
         title: text above the drawing.
         names: names for inputs, outputs and intermediate tensors; the last appear in the boxes. A closed module hides
-            the names inside it, except those of its results, and omitted operations have none. In a folded loop, a name of
-            an earlier step tells the step.
+            the names inside it, except those of its results, and omitted operations have none. In a folded loop, the
+            name of an earlier step tells the step.
         expand: names of primitives to replace by their references (compositions of simpler primitives), such as
             {'lstm_step'}. The operations of a reference were never part of a pass, so they have no norms. Modules and
             names of frames stay open, while all other modules are closed.
