@@ -185,7 +185,7 @@ class _Folding:
             spans = {i: path_span([self.vertices[j].scope[depth:] for j in repeat.like(i)]) for i in block}
             title = spans[block.start][0] if steps else ""
             layers = ", ".join(filter(None, [title, f"{repeat.count:,} layers"]))
-            name = layers if repeat.start in self.stacks else f"{title} × {repeat.count:,}".strip()
+            name = layers if repeat.start in self.stacks else f"{title} {repeat.times}".strip()
             names = chain([name], (f"{name} ({k})" for k in count(2)))  # other loops may have the same name
             label = next(free for free in names if (*around, free) not in taken)
             taken.add((*around, label))
@@ -253,6 +253,15 @@ class Repeat:
     def stop(self) -> int:
         """The first vertex after the repeat."""
         return self.start + self.period * (self.count - 1) + self.last
+
+    @property
+    def times(self) -> str:
+        """The number of blocks as text.
+
+        >>> Repeat(start=2, period=2, count=3, last=1).times
+        '× 3, the last in part'
+        """
+        return f"× {self.count:,}" + (", the last in part" if self.last < self.period else "")
 
     def like(self, number: int) -> range:
         """Return the vertices at the same position as `number`, one in each block.

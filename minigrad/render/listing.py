@@ -170,7 +170,7 @@ class _Listing:
             for mark, values in first.items()
             for value, users in values.items()
         )
-        times = f"{repeat.count:,} layers" if is_stack(self.vertices, repeat) else f"× {repeat.count:,}"
+        times = f"{repeat.count:,} layers" if is_stack(self.vertices, repeat) else repeat.times
         times += f", first with {begin}:" if begin else ":"
         self.lines.append(("  " * len(common) + times, ""))
         for number in block:

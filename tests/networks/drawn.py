@@ -519,7 +519,7 @@ Decoder
     embedding
   start · Linear 16→32
     affine
-  × 8
+  × 8, the last in part
     predict · Linear 32→100
       affine
     getitem

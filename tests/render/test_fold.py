@@ -113,7 +113,7 @@ def test_a_decoder_whose_last_state_is_unused_is_one_loop():
     picture = check(arranged(mg.stack(ys)))
     assert labels(picture)[3:] == ["matmul", "matmul", "add", "tanh", "stack"]
     assert [vertex.stands_for for vertex in picture.vertices[3:7]] == [5, 4, 4, 4]
-    assert {vertex.scope for vertex in picture.vertices[3:7]} == {("× 5",)}
+    assert {vertex.scope for vertex in picture.vertices[3:7]} == {("× 5, the last in part",)}
     assert [edge.part for edge in picture.vertices[7].inputs] == ["× 5"]
 
 
