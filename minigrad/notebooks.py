@@ -87,10 +87,16 @@ def _module_row(name: str, module: Module) -> list[str]:
     return [title, shapes, f"{count:,}" if count else ""]
 
 
-def _schedule_svg(self: Schedule) -> str:
-    """Draw the learning rate of the first parameter group as a staircase, with a dot at the current step."""
+def _schedule_svg(self: Schedule) -> str | None:
+    """Draw the learning rate of the first parameter group as a staircase, with a dot at the current step.
+
+    None if a rate of later steps raises an error, as one from a list may.
+    """
     base = self.base_lrs[0]
-    last = max(_steps_to_draw(self), self.count)
+    try:
+        last = max(_steps_to_draw(self), self.count)
+    except (ArithmeticError, LookupError, ValueError):
+        return None
     steps = np.unique(np.linspace(0, last, 201).round().astype(int)).tolist()
     rates = [self.rate(step, base) for step in steps]
     high = max(rates) or 1.0
@@ -118,11 +124,11 @@ def _schedule_svg(self: Schedule) -> str:
 
 
 def _steps_to_draw(schedule: Schedule) -> int:
-    """Return the step from which the rate is constant, or a step at which it is below 1 % of the base rate."""
+    """Return the step from which the rate is constant, or one at which it has become far from the base rate."""
     base, last = schedule.base_lrs[0], 8
     while last < _MOST_STEPS:
         rate, later = schedule.rate(last, base), schedule.rate(2 * last, base)
-        if rate != schedule.rate(0, base) and (rate == later or later < rate < base / 100):
+        if rate != schedule.rate(0, base) and (rate == later or later < rate < base / 100 or rate > 100 * base):
             break
         last *= 2
     first = 0

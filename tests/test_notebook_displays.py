@@ -104,6 +104,17 @@ def test_a_schedule_shows_its_curve(make, last):
     assert "step 100" in repr(schedule)
 
 
+def test_a_schedule_whose_rate_explodes_or_ends():
+    optimizer = mg.optim.SGD([nn.Parameter(1.0)], lr=0.1)
+    assert ">512<" in mg.optim.ExponentialLR(optimizer, 1.01)._repr_svg_()
+
+    class Listed(mg.optim.Schedule):
+        def factor(self, count):
+            return [1.0, 0.5, 0.1][count]
+
+    assert Listed(optimizer)._repr_svg_() is None  # so that a notebook shows its repr
+
+
 def test_reprs_of_a_plateau_and_of_batches():
     optimizer = mg.optim.SGD([nn.Parameter(1.0)], lr=0.1)
     plateau = mg.optim.ReduceOnPlateau(optimizer, patience=3)
