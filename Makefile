@@ -13,8 +13,8 @@
 #     make docs       build the site in build/site
 #     make pictures   redraw the gallery, the reach pictures and the golden files
 #     make bench      compare the speed of minigrad with PyTorch and others (40 minutes); results are in bench/
-#     make dist       build the sdist and the wheel in dist/
-#     make release-check    build both, and try them in empty environments with the oldest and newest versions
+#     make dist       build the sdists and the wheels of minigrad and of the captioner's weights in dist/
+#     make release-check    build them, and try them in empty environments with the oldest and newest versions
 #     make clean      delete everything that these commands made, and .venv
 # Each command first creates a virtual environment in .venv and installs pinned dependencies (constraints.txt).
 
@@ -99,6 +99,7 @@ types: $(STAMP)-lint
 dist: $(STAMP)-release
 	@rm -rf dist
 	$(RUN) -m build --quiet
+	$(RUN) -m build --quiet --outdir dist weights/flickr8k
 	$(RUN) -m twine check --strict dist/*
 
 release-check: dist
@@ -106,11 +107,14 @@ release-check: dist
 
 clean:
 	rm -rf $(VENV) build dist demo bench .coverage *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf weights/*/build weights/*/*.egg-info
 
-# The name lists the extras and groups: .installed-caption-test for caption,test. Only pip 25.1 and newer know --group.
-$(VENV)/.installed-%: pyproject.toml constraints.txt
+# The name lists the extras and groups: .installed-caption-test for caption,test. Only pip 25.1 and newer know --group. The
+# extra caption requires the weights, which pip finds in their folder instead of an index.
+$(VENV)/.installed-%: pyproject.toml weights/flickr8k/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minigrad needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
-	$(PIP) $(addprefix --group ,$(filter $(GROUPS),$(subst -, ,$*))) --editable ".[$(subst $(space),$(comma),$(filter-out $(GROUPS),$(subst -, ,$*)))]"
+	$(PIP) $(addprefix --group ,$(filter $(GROUPS),$(subst -, ,$*))) --editable ".[$(subst $(space),$(comma),$(filter-out $(GROUPS),$(subst -, ,$*)))]" \
+	  --editable ./weights/flickr8k
 	@touch $@

@@ -6,12 +6,15 @@ import re
 import tomllib
 from pathlib import Path
 
+from packaging.specifiers import SpecifierSet
+
 from minigrad.runtime import extras
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 PACKAGES = ("minigrad", "captioning", "theory")
+WEIGHTS = tomllib.loads((ROOT / "weights" / "flickr8k" / "pyproject.toml").read_text())["project"]
 
 
 def name_of(requirement):
@@ -34,7 +37,19 @@ def test_every_extra_that_is_asked_for_exists_and_brings_what_is_missing():
 def test_every_requirement_is_pinned():
     pinned = {name_of(line) for line in (ROOT / "constraints.txt").read_text().split()}
     several = [*EXTRAS.values(), *PROJECT["dependency-groups"].values(), PROJECT["project"]["dependencies"]]
-    assert {name_of(r) for requirements in several for r in requirements if isinstance(r, str)} | {"pip"} <= pinned
+    assert {name_of(r) for requirements in several for r in requirements if isinstance(r, str)} | {"pip"} <= {
+        *pinned,
+        WEIGHTS["name"],
+    }
+
+
+def test_the_weights_are_a_package_of_their_own_with_their_own_licence():
+    assert (PROJECT["project"]["license"], WEIGHTS["license"]) == ("MIT", "LicenseRef-Flickr8k")
+    (asked,) = (
+        SpecifierSet(r.removeprefix(WEIGHTS["name"])) for r in EXTRAS["caption"] if name_of(r) == WEIGHTS["name"]
+    )
+    assert WEIGHTS["version"] in asked
+    assert WEIGHTS["dependencies"] == []
 
 
 def test_the_makefile_knows_every_group():

@@ -37,25 +37,26 @@ from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.decoding.beam_search import Beam
 from captioning.models.kinds import AnyCaptioner, check_memory, new_captioner
+from captioning.shipped import shipped_folder
 from captioning.storage import FolderLock, check_free, crc32_of, making, remove_temporaries
 from captioning.training.run_files import FORMAT, FURTHER, Entry, History, RunError, check_regular, read_settings
 from minigrad.runtime.files import replacing
 
-__all__ = ["SHIPPED", "Run", "read_arrays"]
-
-SHIPPED = Path(__file__).parents[1] / "shipped" / "flickr8k"
-"""The captioner that comes with the package; `Run.open("shipped")` opens it."""
+__all__ = ["Run", "read_arrays"]
 
 
 class Run:
     """An existing run folder; `Run.create` makes a new one, and `Run.open` opens one and checks its files.
 
-    folder: its path. settings: the content of settings.json. vocabulary: the words. entries: the `History`. Write into
-    the folder only within `with run:`, which locks it for this process.
+    folder: its path. settings: the content of settings.json. vocabulary: the words. entries: the `History`. shipped:
+    whether it is the captioner of a package, which cannot be changed. Write into the folder only within `with run:`,
+    which locks it for this process.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any], vocabulary: Vocabulary) -> None:
-        self.folder, self.settings, self.vocabulary = folder, settings, vocabulary
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], vocabulary: Vocabulary, *, shipped: bool = False
+    ) -> None:
+        self.folder, self.settings, self.vocabulary, self.shipped = folder, settings, vocabulary, shipped
         self.entries = History(folder / "history.jsonl")
         self._lock: FolderLock | None = None
         self._depth = 0  # of nested with blocks
@@ -107,14 +108,20 @@ class Run:
     def open(cls, folder: str | os.PathLike[str]) -> Run:
         """Open a run folder; raise a RunError or DataError that names what is missing or damaged.
 
-        The name 'shipped' opens the captioner that comes with the package, unless there is such a folder.
+        The name 'shipped' opens the captioner trained on Flickr8k, unless there is such a folder. If its package is
+        missing, the RunError says how to install it.
 
         >>> run = Run.open("shipped")
         >>> run.name, len(run.vocabulary)
         ('shipped', 2917)
         """
         path = Path(folder)
-        path = SHIPPED if folder == "shipped" and not path.exists() else path
+        shipped = folder == "shipped" and not path.exists()
+        if shipped:
+            try:
+                path = shipped_folder()
+            except ModuleNotFoundError as error:
+                raise RunError(f"shipped: {error}") from None
         if not path.is_dir():
             found = "is a file, not a run folder" if path.exists() else "there is no such run folder"
             raise RunError(f"{path}: {found}")
@@ -127,17 +134,17 @@ class Run:
         vocabulary = Vocabulary.from_json(path / "vocabulary.json")
         if vocabulary.fingerprint() != settings["vocabulary"]:
             raise RunError(f"{path / 'vocabulary.json'}: is not the vocabulary that settings.json was written with")
-        return cls(path, settings, vocabulary)
+        return cls(path, settings, vocabulary, shipped=shipped)
 
     @property
     def name(self) -> str:
-        """The folder, or 'shipped' for the captioner that comes with the package, as commands take it."""
-        return "shipped" if self.folder == SHIPPED else str(self.folder)
+        """The folder, or 'shipped' for the captioner trained on Flickr8k, as commands take it."""
+        return "shipped" if self.shipped else str(self.folder)
 
     def __enter__(self) -> Self:
         """Lock the folder, or raise a RunError if another process trains in it; remove temporary files."""
-        if self.folder == SHIPPED:
-            raise RunError("shipped: comes with the package, and cannot be changed. To change a copy, create one with "
+        if self.shipped:
+            raise RunError("shipped: is an installed package, and cannot be changed. To change a copy, create one with "
                            "captioning export shipped --out RUN.")  # fmt: skip
         if self._lock is None:
             self._lock = FolderLock(self.folder, "training", RunError)

