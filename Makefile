@@ -109,8 +109,8 @@ clean:
 	rm -rf $(VENV) build dist demo bench .coverage *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	rm -rf weights/*/build weights/*/*.egg-info
 
-# The name lists the extras and groups: .installed-caption-test for caption,test. Only pip 25.1 and newer know --group. The
-# extra caption requires the weights, which pip finds in their folder instead of an index.
+# The name lists the extras and groups: .installed-caption-test for caption,test. Only pip 25.1 and newer know --group.
+# The extra caption requires the captioner's weights, which pip finds in their folder instead of an index.
 $(VENV)/.installed-%: pyproject.toml weights/flickr8k/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minigrad needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)

@@ -8,7 +8,7 @@
   captioners.
 - `report` writes a page about a run, `serving` is a web page that captions photos, and `pictures` draws
   training curves and sheets of captioned photos.
-- `shipped` is a trained captioner, `recipes` describes training runs, and `cs231n` has the names that
+- `shipped` finds a trained captioner, `recipes` describes training runs, and `cs231n` has the names that
   CS231n's notebooks import.
 - `cli` is the command line `captioning`.
 

@@ -113,7 +113,7 @@ class PhotoCaptioner:
 
 
 def load(run: str | os.PathLike[str] | None = None, extractor: str | None = None) -> PhotoCaptioner:
-    """Return the captioner of a run folder, or the one that comes with the package.
+    """Return the captioner of a run folder, or the one trained on Flickr8k.
 
     extractor: the network that made the features of the run, if the run does not record it.
 

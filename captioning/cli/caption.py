@@ -173,13 +173,13 @@ def _draw_sheet(photos: Sequence[PhotoCaption], out: str) -> None:
 
 
 CAPTION = Command(
-    "caption", "caption photos with the bundled captioner or with your own",
+    "caption", "caption photos with the Flickr8k captioner or with your own",
     lead(_open, lambda job: functools.partial(compute_batch, extractor=job.captioner.network), _caption),
     {
         "photos": {"metavar": "PHOTO", "nargs": "+", "help": "photo files, or folders of photos"},
         "--recursive": {"action": "store_true", "help": "include photos in subfolders"},
-        "--run": {"metavar": "RUN", "action": "append", "help": "a run folder (default: shipped, the bundled "
-                  "captioner, trained on Flickr8k); repeat --run to average the word probabilities of several "
+        "--run": {"metavar": "RUN", "action": "append", "help": "a run folder (default: shipped, the Flickr8k "
+                  "captioner); repeat --run to average the word probabilities of several "
                   "captioners"},
         "--extractor": {},
         "--max-length": {"help": f"the maximum caption length in words, counting the end token, 1 to 1000 (default: "

@@ -121,7 +121,7 @@ PREPARE = Command(
         "--skip-missing": {"action": "store_true", "help": "skip photos without captions and captions without photos "
                            "instead of stopping with an error"},
         "--like": {"group": "size", "metavar": "RUN", "help": "take the vocabulary, the tokenizer, the extractor and "
-                   "the projection of regions from a run, or shipped, the bundled captioner, to evaluate or fine-tune "
+                   "the projection of regions from a run, or shipped, the Flickr8k captioner, to evaluate or fine-tune "
                    "the captioner of RUN on DIR"},
         "--tokenizer": {"choices": list(TOKENIZERS), "help": "tokenizer: ptb splits like the COCO "
                         "scores (do n't, t-shirt); words splits at all punctuation except apostrophes (don't, t "

@@ -227,7 +227,7 @@ def scored_split(
         return job.model, scored
 
 
-_SEVERAL = {"nargs": "+", "help": "a run folder written by train, refine or reinforce, or shipped, the bundled "
+_SEVERAL = {"nargs": "+", "help": "a run folder written by train, refine or reinforce, or shipped, the Flickr8k "
             "captioner; name several to average their word probabilities"}  # fmt: skip
 
 _FREQUENCIES = {"choices": ("corpus", "train"), "default": "corpus", "help": "where CIDEr-D counts n-grams for its "

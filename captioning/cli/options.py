@@ -79,7 +79,7 @@ _OF_START = ("model", "cell", "captions")  # what a run to start from decides
 
 OPTIONS: dict[str, dict[str, Any]] = {
     # runs and data sets
-    "run": {"metavar": "RUN", "help": "a run folder written by train, refine or reinforce, or shipped, the bundled "
+    "run": {"metavar": "RUN", "help": "a run folder written by train, refine or reinforce, or shipped, the Flickr8k "
             "captioner"},
     "--data": {"metavar": "DIR", "help": "data set folder in the CS231n MS-COCO layout (default: the data set of RUN, "
                "else $CAPTIONING_DATA)"},

@@ -36,7 +36,7 @@ def _serve(options: argparse.Namespace) -> int:
         require("uvicorn", "caption")
         progress = Progress()
         progress.say("loading the captioner")
-        name = "the bundled captioner" if options.run is None else shown(options.run)
+        name = "the Flickr8k captioner" if options.run is None else shown(options.run)
         with PhotoReader(limits.photo_seconds) as reader:
             captioner = PhotoCaptioner.of_runs([served], options.extractor, count=5, warn=progress.say)
             answer = Answers(captioner, reader.read)
@@ -58,7 +58,7 @@ SERVE = Command(
     "word, and where the captioner looked. Photos stay on this machine and are not stored. Press Ctrl-C to stop",
     _serve,
     {
-        "run": {"nargs": "?", "help": "a run folder (default: shipped, the bundled captioner, trained on Flickr8k)"},
+        "run": {"nargs": "?", "help": "a run folder (default: shipped, the captioner trained on Flickr8k)"},
         "--port": {"type": int, "default": 8765, "metavar": "N", "help": "port of 127.0.0.1, to which no other "
                    "machine can connect; 0 for any free port"},
         "--extractor": {},

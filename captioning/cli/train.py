@@ -370,7 +370,7 @@ TRAIN = Command(
     {
         "--data": {}, "--out": {"help": "the run folder to create or to resume"},
         "--start": {"dest": "run", "metavar": "RUN", "help": "fine-tune the captioner of a run, or shipped, the "
-                    "bundled captioner, on a data set made by `captioning prepare --like RUN`; the defaults are then "
+                    "Flickr8k captioner, on a data set made by `captioning prepare --like RUN`; the defaults are then "
                     "--learning-rate 3e-4, --keep loss, and the --dropout, --captions and --max-words of RUN"},
         **unchanged(
             "--model", "--cell", "--hidden", "--wordvec", "--dropout", "--feature-dropout", "--forget-bias",
@@ -388,7 +388,7 @@ TRAIN = Command(
 
 _START = {
     "nargs": "?",
-    "help": "the run to start from, or shipped, the bundled captioner (not with --resume)",
+    "help": "the run to start from, or shipped, the Flickr8k captioner (not with --resume)",
 }
 
 REFINE = Command(

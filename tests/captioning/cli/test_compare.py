@@ -135,7 +135,7 @@ def test_the_data_set_is_that_of_the_first_run_that_records_one(runs, tmp_path, 
     assert "24 images" in output_of(capsys, "evaluate", tmp_path / "exported", runs[2], "--quiet")
 
 
-def test_moved_photos_are_reported_once_and_the_bundled_captioner_is_shipped(copied, runs, tmp_path, capsys):
+def test_moved_photos_are_reported_once_and_the_flickr8k_captioner_is_shipped(copied, runs, tmp_path, capsys):
     (copied / "val2014_images.txt").write_text("".join(f"{i}.png\n" for i in range(24)))
     assert status_of("compare", *runs, "--data", copied, "--photos-dir", tmp_path) == 0
     assert capsys.readouterr().err.count("the photos of 24 of 24 images have moved or are missing") == 1
