@@ -33,7 +33,7 @@ project = "minigrad"
 author = "the minigrad authors"
 release = version = minigrad.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode",
-              "sphinx_copybutton"]  # fmt: skip
+              "sphinx_copybutton", "live_pages"]  # fmt: skip
 default_role = "py:obj"  # in docstrings, `Tensor.backward` is a link
 smartquotes = False  # L' is a transpose, and --help an option
 

@@ -1,0 +1,112 @@
+"""Make code cells of the site run in the reader's browser, and write the Python packages that they load.
+
+Code of tutorials, guides and the first page gets a Run button. In other pages, ``{live}`` makes a code block live, and
+``{live} name`` embeds the page-wide program ``_static/name.js``.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+ROOT = Path(__file__).parent.parent
+PYODIDE = "https://cdn.jsdelivr.net/pyodide/v0.28.3/full/"
+OURS = {"minigrad": ["numpy"], "theory": ["minigrad", "hypothesis"], "captioning": ["minigrad", "pillow"]}
+OTHERS = {"hypothesis": ["sortedcontainers"], "sortedcontainers": []}  # pure Python, from the environment of the build
+FOLDER = os.environ.get("LIVE")  # has Pyodide's files and wheels; without it, readers load these from PYODIDE
+
+
+class Live(SphinxDirective):
+    """A live code block, or a program of a whole page."""
+
+    has_content = True
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the block, or the place of the program."""
+        if self.arguments:
+            script = f"../_static/{self.arguments[0]}.js"
+            return [
+                nodes.raw(
+                    "", f'<div id="{self.arguments[0]}"></div><script defer src="{script}"></script>', format="html"
+                )
+            ]
+        code = "\n".join(self.content)
+        return [nodes.literal_block(code, code, language="python", classes=["live"])]
+
+
+def mark(app, doctree) -> None:
+    """Mark the code that runs: that of tutorials, guides and the first page, but not that in tables or for PyTorch."""
+    if not app.env.docname.startswith(("tutorials/", "guides/", "index")):
+        return
+    for block in doctree.findall(nodes.literal_block):
+        table = any(isinstance(raw, nodes.raw) and "<td" in raw.astext() for raw in siblings(block))
+        if block.get("language") in ("python", "ipython3") and "import torch" not in block.astext() and not table:
+            block["classes"].append("live")
+
+
+def siblings(node) -> list[nodes.Node]:
+    """Return the neighbours of a node."""
+    place = node.parent.index(node)
+    return node.parent.children[max(0, place - 1) : place + 2]
+
+
+def add_script(app, page, template, context, doctree) -> None:
+    """Load the script on pages with live code."""
+    if doctree and any("live" in block["classes"] for block in doctree.findall(nodes.literal_block)):
+        app.add_js_file("live.js", loading_method="defer", **{"data-pyodide": "" if FOLDER else PYODIDE})
+
+
+def write_packages(site: Path) -> None:
+    """Write _live/: archives of packages, the part of Pyodide's lock file about them, and LIVE, if it names a folder."""
+    live = site / "_live"
+    shutil.rmtree(live, ignore_errors=True)
+    live.mkdir()
+    entries = {name: write_archive(live, name, ROOT, (ROOT / name).rglob("*"), needs) for name, needs in OURS.items()}
+    for name, needs in OTHERS.items():
+        found = distribution(name)
+        files = (Path(found.locate_file(file)) for file in found.files or ())
+        entries[name] = write_archive(live, name, Path(found.locate_file("")), files, needs)
+    if FOLDER:
+        copy_pyodide(Path(FOLDER), live)
+    (live / "packages.json").write_text(json.dumps(entries))
+
+
+def write_archive(live: Path, name: str, root: Path, files, needs: list[str]) -> dict[str, object]:
+    """Write the files of a package as a zip whose name changes with them, and return its entry in a lock file."""
+    archive = live / f"{name}.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
+        for file in sorted(files):
+            path = file.relative_to(root) if file.is_relative_to(root) else None
+            if path and file.is_file() and path.parts[0].startswith(name) and "__pycache__" not in path.parts:
+                zipped.writestr(zipfile.ZipInfo(path.as_posix()), file.read_bytes(), zipfile.ZIP_DEFLATED)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    archive = archive.rename(live / f"{name}-{digest[:8]}.zip")
+    return {"name": name, "version": "0", "file_name": archive.name, "install_dir": "site", "sha256": digest,
+            "package_type": "package", "imports": [name], "depends": needs, "unvendored_tests": False}  # fmt: skip
+
+
+def copy_pyodide(folder: Path, live: Path) -> None:
+    """Copy Pyodide and wheels, and reduce its lock file to these wheels."""
+    for file in folder.iterdir():
+        shutil.copy(file, live)
+    lock = json.loads((folder / "pyodide-lock.json").read_text())
+    lock["packages"] = {name: entry for name, entry in lock["packages"].items() if (live / entry["file_name"]).exists()}
+    for entry in lock["packages"].values():
+        entry["sha256"] = hashlib.sha256((live / entry["file_name"]).read_bytes()).hexdigest()
+    (live / "pyodide-lock.json").write_text(json.dumps(lock))
+
+
+def setup(app) -> dict[str, bool]:
+    """Register the directive and its parts."""
+    app.add_directive("live", Live)
+    app.connect("doctree-read", mark)
+    app.connect("html-page-context", add_script)
+    app.connect("build-finished", lambda app, error: error or write_packages(Path(app.outdir)))
+    return {"parallel_read_safe": True}
