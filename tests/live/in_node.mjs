@@ -20,13 +20,11 @@ python.globals.set("args", python.toPy(args));
 process.exitCode = python.runPython(`
 import os, shutil, sys
 
-def copy(path):
-    (shutil.copytree if os.path.isdir("/disk/checkout/" + path) else shutil.copy)("/disk/checkout/" + path, path)
-
 os.makedirs("/minigrad")
 os.chdir("/minigrad")
-for path in ("pyproject.toml", "minigrad", "tests", "examples"):
-    copy(path)
+for path in "pyproject.toml README.md minigrad captioning theory benchmarks docs examples tests".split():
+    copy = shutil.copytree if os.path.isdir(f"/disk/checkout/{path}") else shutil.copy
+    copy(f"/disk/checkout/{path}", path)
 sys.path += ["/wheels", "/disk/packages"]
 sys.dont_write_bytecode = True
 import pytest
