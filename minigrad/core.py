@@ -142,7 +142,7 @@ class Node:
         def __del__(self) -> None:
             """Free the ancestors that only this node keeps, in a loop."""
             if _orphans:  # called by the loop below
-                _orphans.append(self.parents)
+                _orphans.append(getattr(self, "parents", ()))
                 return
             _orphans.extend([(), self.parents])  # the first entry stays while the loop runs
             self.parents = ()
