@@ -392,7 +392,7 @@ class Tensor(Extensions):
 
     def __repr__(self) -> str:
         text = np.array2string(self._array, separator=", ", prefix="tensor(")
-        if self.dtype not in (get_default_dtype(), np.dtype(np.int64), np.dtype(bool)):
+        if self.dtype not in (get_default_dtype(), np.dtype(np.int64), np.dtype(int), np.dtype(bool)):
             text += f", dtype={self.dtype}"
         if self.node is not None and self.node.primitive is not None:
             text += f", primitive={self.node.primitive.name}"
