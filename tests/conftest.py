@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from minigrad.primitives import PRIMITIVES
 from tests.skips import Skips
-from tests.webassembly import lacking
+from tests.webassembly import cannot, lacking
 
 # Two cores share the suite: fewer examples by default, more in a campaign (HYPOTHESIS_PROFILE=thorough).
 settings.register_profile(
@@ -55,6 +55,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(_LONGEST_CAMPAIGN))
         if isinstance(item, pytest.DoctestItem) and item.name.endswith((".export_onnx", ".import_onnx")):
             item.add_marker(_NEEDS_ONNX)
+        if reason := cannot(item.name):
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(wrapper=True)
