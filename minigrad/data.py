@@ -11,7 +11,7 @@ import numpy as np
 from .core import Tensor
 from .nn.module import matching_arrays
 from .rng import generator
-from .spec import Array, as_whole, describe
+from .spec import Array, as_array, as_whole, describe
 
 __all__ = ["Batches", "batches"]
 
@@ -149,7 +149,7 @@ class Batches:
                 nothing is changed.
         """
         caller, mine = "Batches.load_state_dict", self.state_dict()
-        arrays = matching_arrays(caller, {name: np.array(n) for name, n in mine.items()}, state)
+        arrays = matching_arrays(caller, {name: as_array(n) for name, n in mine.items()}, state)
         found = {name: int(array) for name, array in arrays.items()}
         for name, n in found.items():
             if n < 0:

@@ -5,13 +5,12 @@ The classes of drawings, summaries and profiles define such methods themselves.
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import numpy as np
 
 from .core import Tensor, extend_tensor
-from .formatting import html_table
+from .formatting import escape, html_table
 from .nn.module import Module, submodules
 from .optim.schedules import Schedule
 from .spec import Array, describe

@@ -117,7 +117,7 @@ def _bars(x: Array, low: float, high: float) -> tuple[int, ...]:
     span = high - low
     if span == 0:
         return tuple(x.size if i == BINS // 2 else 0 for i in range(BINS))
-    place = np.minimum(((x - low) / span * BINS).astype(np.int64), BINS - 1)
+    place = np.minimum(((x - low) / span * BINS).astype(np.intp), BINS - 1)
     return tuple(np.bincount(place, minlength=BINS).tolist())
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .observers import setting
 
-_generator = np.random.default_rng()
+_generator: np.random.Generator | None = None
 
 
 def manual_seed(seed: int) -> None:
@@ -47,7 +47,7 @@ def rng_state() -> dict[str, Any]:
     >>> bool((first == mg.nn.init.normal((3,)).numpy()).all())
     True
     """
-    return dict(_generator.bit_generator.state)
+    return dict(_library().bit_generator.state)
 
 
 def set_rng_state(state: Mapping[str, Any]) -> None:
@@ -69,6 +69,13 @@ def set_rng_state(state: Mapping[str, Any]) -> None:
     _replace("set_rng_state", restored)
 
 
+def _library() -> np.random.Generator:
+    """Return the library's generator, made at its first use: importing numpy.random takes a fifth of a second."""
+    global _generator
+    _generator = _generator or np.random.default_rng()
+    return _generator
+
+
 def _replace(caller: str, generator: np.random.Generator) -> None:
     global _generator
     if _replay.get() is not None:
@@ -88,7 +95,7 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
     """
     if rng is not None and not isinstance(rng, np.random.Generator):
         return _seeded("rng must be a numpy.random.Generator, a seed (an integer of at least 0) or None", rng)
-    original, replay = _generator if rng is None else rng, _replay.get()
+    original, replay = _library() if rng is None else rng, _replay.get()
     return original if replay is None else replay.copy_of("library" if rng is None else id(rng), original)
 
 

@@ -59,6 +59,8 @@ def as_array(value: Any, rounded: bool = True) -> Array:
         )
     if rounded and array.dtype == np.float64 and not holds_numpy(value):
         array = array.astype(_default_dtype)
+    elif array.dtype == np.int32 == np.dtype(int) and not holds_numpy(value):  # in WebAssembly, which has 32 bits
+        array = array.astype(np.int64)
     return array
 
 

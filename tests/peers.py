@@ -160,7 +160,8 @@ class Peer:
         drawn_here = renewed is None and mg.io.load_metadata(self.path)["numpy"] == np.__version__
         for mine, theirs in zip(now.inputs, kept.inputs, strict=True):
             if isinstance(mine, np.ndarray):
-                assert (mine.shape, mine.dtype) == (theirs.shape, theirs.dtype), advice
+                dtype = np.dtype(np.int64) if mine.dtype == int else mine.dtype  # int is int32 in WebAssembly
+                assert (mine.shape, dtype) == (theirs.shape, theirs.dtype), advice
             if drawn_here:
                 _check_same(mine, theirs, 1e-6, advice)
 
@@ -178,7 +179,7 @@ class Peer:
 
 def cotangent(shape: tuple[int, ...], dtype: Any = np.float64) -> np.ndarray:
     """Numbers of few bits between -1.6 and 1.6, none of them 0, the same on every machine."""
-    numbers = 7919 * np.arange(1, 1 + int(np.prod(shape))) % 199 - 99
+    numbers = 7919 * np.arange(1, 1 + int(np.prod(shape)), dtype=np.int64) % 199 - 99
     return (np.where(numbers == 0, 1, numbers) / 64).reshape(shape).astype(dtype)
 
 

@@ -46,7 +46,7 @@ def topological_order_of_edges(n: int, edges: Any) -> Order[int] | Cycle[int]:
     parent, child = _columns(n, edges)
     if (parent < child).all():  # vertices are often numbered in topological order already
         return Order(tuple(range(n)))
-    waits = np.bincount(child, minlength=n)  # the number of parents that each vertex waits for
+    waits = np.bincount(child.astype(np.intp, copy=False), minlength=n)  # the number of parents that each vertex waits for
     order = _kahn(waits, parent, child)
     if len(order) == n:
         return Order(tuple(order))
@@ -71,7 +71,7 @@ def _columns(n: int, edges: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def _kahn(waits: NDArray[np.int64], parent: NDArray[np.int64], child: NDArray[np.int64]) -> list[int]:
     """Return all vertices that can be ordered. ``waits`` is counted down; it stays positive for the others."""
     # v's children are flat[start[v] : start[v + 1]]. Sorting one number for each edge takes a tenth of an argsort.
-    start = np.concatenate([[0], np.cumsum(np.bincount(parent, minlength=len(waits)))])
+    start = np.concatenate([[0], np.cumsum(np.bincount(parent.astype(np.intp, copy=False), minlength=len(waits)))])
     flat = np.sort(parent << 32 | child) & (1 << 32) - 1
     order: list[int] = []
     ready = np.flatnonzero(waits == 0)

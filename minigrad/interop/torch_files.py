@@ -104,7 +104,9 @@ def _read(file: BinaryIO, size: int) -> Any:
         try:
             with zipfile.ZipFile(file) as archive:
                 return _read_archive(archive, size)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, struct.error) as error:
+        except (
+            zipfile.BadZipFile, EOFError, NotImplementedError, OSError, OverflowError, RuntimeError, struct.error,
+        ) as error:  # fmt: skip
             raise ValueError(f"a damaged zip archive: {error}") from None
     if start.startswith(b"\x80"):
         return _read_legacy(file, size)

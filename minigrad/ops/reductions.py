@@ -575,7 +575,7 @@ def topk(x: Array, k: int, axis: int = -1, largest: bool = True) -> tuple[tuple[
     rows = np.moveaxis(x, axis, -1)
     chosen = _chosen(rows, k, largest) if rows.size and k else np.zeros((*rows.shape[:-1], k), np.int64)
     order = _ranked(np.take_along_axis(rows, chosen, -1), largest)
-    indices = np.moveaxis(np.take_along_axis(chosen, order, -1), -1, axis)
+    indices = np.moveaxis(np.take_along_axis(chosen, order, -1), -1, axis).astype(np.int64, copy=False)
     return (np.take_along_axis(x, indices, axis), indices), (indices, x.shape, axis)
 
 

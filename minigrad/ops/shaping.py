@@ -229,6 +229,8 @@ def repeat(x: Array, repeats: Axes, axis: int | None = None) -> ForwardResult:
     (tensor([1, 1, 2, 2]), tensor([1, 1, 2]))
     """
     refuse_axis_of_scalar(x, axis)
+    if isinstance(repeats, np.ndarray):
+        repeats = repeats.astype(np.intp, casting="same_kind", copy=False)  # NumPy would refuse int64 on 32 bits
     y = x.repeat(repeats, axis)
     slices = x.size if axis is None else x.shape[axis]
     counts = np.asarray(repeats, np.intp).ravel()

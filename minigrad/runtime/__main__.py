@@ -28,8 +28,9 @@ _ROUNDS = 9
 _SHORTEST = 3e-3  # seconds for which a strategy runs before the next one; a call takes 0.1 to 5 ms
 _MARGIN = 0.97  # of the time: a smaller gain is not worth deviating from other machines
 
-# The time of this thread excludes what other processes use. On some systems it is too coarse.
-_clock = time.thread_time if time.get_clock_info("thread_time").resolution <= 1e-6 else time.perf_counter
+# The time of this thread excludes what other processes use. Some systems do not have it, or it is too coarse.
+_fine = hasattr(time, "thread_time") and time.get_clock_info("thread_time").resolution <= 1e-6
+_clock = time.thread_time if _fine else time.perf_counter
 
 
 def main(arguments: list[str] | None = None) -> None:

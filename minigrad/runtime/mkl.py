@@ -34,7 +34,7 @@ _CACHE_LINE = 64
 
 def path() -> Path | None:
     """Return the newest library that the package ``mkl`` installed; None if there is none."""
-    folders = [Path(prefix, folder) for prefix in (sys.prefix, sys.base_prefix, site.getuserbase())
+    folders = [Path(prefix, folder) for prefix in (sys.prefix, sys.base_prefix, site.getuserbase() or sys.prefix)
                for folder in ("lib", "Library/bin")]  # fmt: skip
     names = "libmkl_rt.so*", "libmkl_rt*.dylib", "mkl_rt*.dll"
     found = (path for folder in folders for name in names for path in sorted(folder.glob(name), reverse=True))

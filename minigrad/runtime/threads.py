@@ -11,6 +11,7 @@ spin for 0.1 s after each product. That cost a quarter of a captioner's iteratio
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -24,6 +25,7 @@ from .settings import keep_memory
 
 __all__ = ["get_num_threads", "set_num_threads", "run_in_parallel", "split"]
 
+_CAN_START = sys.platform != "emscripten"  # whether threads can be started, as they cannot in WebAssembly
 _number: int | None = None  # the number of threads to use; None if BLAS holds it
 _running = 0  # calls of run_in_parallel, in all threads of the user
 lock = threading.Lock()  # for the two above, and for choosing how to multiply
@@ -90,7 +92,7 @@ def run_in_parallel(pieces: Iterable[Callable[[], Any]], worth: bool = True) -> 
     keep_memory()  # pieces work on large arrays
     pieces = list(pieces)
     threads = get_num_threads() if worth else 1
-    helpers = min(threads, len(pieces)) - 1
+    helpers = min(threads, len(pieces)) - 1 if _CAN_START else 0
     if helpers < 1 or getattr(_inside, "busy", False):
         with _blas_on_one_thread() if threads > 1 else nullcontext():
             for piece in pieces:

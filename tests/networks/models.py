@@ -17,7 +17,7 @@ __all__ = ["MODELS", "Model", "formula"]
 
 def formula(shape: tuple[int, ...], number: int) -> np.ndarray:
     """sin(0.37 i² + number) for entry i: no random stream, and no pattern that lets entries cancel."""
-    return np.sin(0.37 * np.arange(np.prod(shape, dtype=int)) ** 2 + number).reshape(shape)
+    return np.sin(0.37 * np.arange(np.prod(shape, dtype=int), dtype=np.int64) ** 2 + number).reshape(shape)
 
 
 def places(shape: tuple[int, ...], size: int, number: int) -> np.ndarray:

@@ -27,7 +27,7 @@ def drawn(number: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         (np.minimum(abs(down), abs(right)) <= 1) & (largest <= radius),
         (abs(abs(down) - abs(right)) <= 1) & (largest <= 0.8 * radius),
     ]
-    inside = np.choose(kinds[:, None, None], shapes)
+    inside = np.choose(kinds[:, None, None].astype(np.intp), shapes)
     pictures = inside * rng.uniform(0.6, 1, (number, 1, 1)) + 0.1 * rng.standard_normal((number, SIZE, SIZE))
     return pictures[:, None].astype(np.float32), kinds
 

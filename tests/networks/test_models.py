@@ -79,7 +79,7 @@ def compared(keys: Any) -> list[str]:
 def figures(gradient: np.ndarray) -> np.ndarray:
     """The norm, and the projection on a direction that has a part of every entry, cos(0.7 i² + 1)."""
     flat = gradient.astype(np.float64).ravel()
-    return np.array([np.linalg.norm(flat), flat @ np.cos(0.7 * np.arange(flat.size) ** 2 + 1)])
+    return np.array([np.linalg.norm(flat), flat @ np.cos(0.7 * np.arange(flat.size, dtype=np.int64) ** 2 + 1)])
 
 
 def summary(name: str, dtype: str) -> list[Any]:

@@ -44,7 +44,7 @@ def captioner(cell="lstm", steps=16):
     """The loss of a small captioner on captions of `steps` words."""
     vocabulary = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", *(f"word{i}" for i in range(16))])
     model = Captioner(vocabulary, feature_size=7, wordvec_size=6, hidden_size=8, cell_type=cell, rng=0)
-    return model(np.ones((4, 7), np.float32), np.full((4, steps + 1), 5))
+    return model(np.ones((4, 7), np.float32), np.full((4, steps + 1), 5, np.int64))
 
 
 def rnn(steps=5):

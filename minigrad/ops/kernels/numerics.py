@@ -155,7 +155,7 @@ def check_indices(indices: Array, size: int, name: str, keep: Array | None = Non
     """
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, not {indices.dtype}")
-    wrong = indices.astype(np.intp, copy=False).view(np.uintp) >= size  # a negative number is a large unsigned one
+    wrong = indices.astype(np.int64, copy=False).view(np.uint64) >= size  # a negative number is a large unsigned one
     wrong = wrong if keep is None else wrong & keep
     refuse_entries(wrong, name, indices, f"it must lie in 0 … {size - 1}", IndexError)
 
@@ -171,7 +171,7 @@ def put_in_rows(x: Any, columns: Any, values: Any) -> Any:
 
 
 def _places(x: Array, columns: Array) -> Any:
-    return columns + np.arange(0, x.size, x.shape[1])[:, None]
+    return columns.astype(np.intp, copy=False) + np.arange(0, x.size, x.shape[1])[:, None]
 
 
 def sum_rows(rows: Array, indices: Array, size: int) -> Array:

@@ -160,7 +160,7 @@ class Windows(NamedTuple):
         if count[0] > whole[0] or count[1] > whole[1]:  # would reach beyond the images' memory
             raise ValueError(f"{count} windows do not fit; the most are {whole}")
         n, c, h, w = padded.strides
-        (sh, sw), (dh, dw) = self.stride, self.dilation
+        (sh, sw), (dh, dw) = map(min, self.stride, padded.shape[2:]), self.dilation  # steps that fit a C integer
         shape, strides = (*padded.shape[:2], *self.kernel, *count), (n, c, dh * h, dw * w, sh * h, sw * w)
         return as_strided(padded, shape, strides, writeable=padded.flags.writeable)
 
