@@ -64,7 +64,7 @@ def add_script(app, page, template, context, doctree) -> None:
 
 
 def write_packages(site: Path) -> None:
-    """Write _live/: archives of packages, the part of Pyodide's lock file about them, and LIVE, if it names a folder."""
+    """Write _live/: archives of packages, their entries of Pyodide's lock file, and the folder that LIVE names."""
     live = site / "_live"
     shutil.rmtree(live, ignore_errors=True)
     live.mkdir()

@@ -9,6 +9,7 @@ array([2., 4., 6.], dtype=float32)
 Importing minigrad reads no settings and changes nothing in the process: a setting applies when it is first needed.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from . import check, data, graph, io, linalg, nn, ops, optim
@@ -33,6 +34,9 @@ from .rng import manual_seed, rng_state, set_rng_state
 from .runtime.threads import get_num_threads, set_num_threads
 from .spec import get_default_dtype, set_default_dtype
 from .transforms import grad, hvp, jvp, linearize, value_and_grad, vjp
+
+if sys.platform == "emscripten":
+    from .runtime import webassembly as _webassembly  # noqa: F401 (frees deep graphs)
 
 if TYPE_CHECKING:
     from . import interop, render

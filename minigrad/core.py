@@ -7,7 +7,6 @@ tensor. A node holds a primitive, its parents and its residuals. The nodes form 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from copy import copy
@@ -42,7 +41,6 @@ number_check: ContextVar[Callable[[Tensor], None] | None] = ContextVar("minigrad
 in_transform: ContextVar[bool] = ContextVar("minigrad_in_transform", default=False)
 """Whether a function runs that a transform differentiates. In it, `float` of a tracked tensor raises an error."""
 _new = object.__new__
-_orphans: list[tuple[Node, ...]] = []  # parents of nodes that are being freed, in WebAssembly
 
 
 def no_grad(*function: Any) -> setting[bool]:
@@ -136,21 +134,6 @@ class Node:
     def __repr__(self) -> str:
         name = self.primitive.name if self.primitive else "leaf"
         return f"<{name} {', '.join(f'{dtype} {shape}' for shape, dtype in self.outputs)}>"
-
-    if sys.platform == "emscripten":  # CPython frees up to 5000 nodes recursively, for which the stack is too small
-
-        def __del__(self) -> None:
-            """Free the ancestors that only this node keeps, in a loop."""
-            if _orphans:  # called by the loop below
-                _orphans.append(getattr(self, "parents", ()))
-                return
-            _orphans.extend([(), self.parents])  # the first entry stays while the loop runs
-            self.parents = ()
-            try:
-                while len(_orphans) > 1:
-                    _orphans.pop()
-            finally:
-                _orphans.clear()
 
 
 class Leaf(Node):

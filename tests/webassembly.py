@@ -20,7 +20,7 @@ LACKING = {
 """What is lacking, by a pattern of the failures that show it."""
 
 CANNOT = {
-    "test_bad_headers[9]": "stack for deep recursion",  # of CPython's JSON and of its destructors: the process would end
+    "test_bad_headers[9]": "stack for deep recursion",  # the process would end
     "test_a_damaged_measurement_is_ignored[content2]": "stack for deep recursion",
     "test_hostile_pickles[deep tuples]": "stack for deep recursion",
     "test_thousands_of_modules_deep_and_wide": "stack for deep recursion",

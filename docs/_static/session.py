@@ -24,7 +24,7 @@ def run_cell(source: str, cell: str, interactive: bool = False) -> str:
         body = ast.parse(source, cell).body
         silent = source.rstrip().endswith(";")
         for i, statement in enumerate(body):
-            if isinstance(statement, ast.Expr) and (interactive or i == len(body) - 1 and not silent):
+            if isinstance(statement, ast.Expr) and (interactive or (i == len(body) - 1 and not silent)):
                 value = eval(compile(ast.Expression(statement.value), cell, "eval"), names)
                 shown += [content_of(value)] if value is not None else []
             else:

@@ -46,7 +46,9 @@ def topological_order_of_edges(n: int, edges: Any) -> Order[int] | Cycle[int]:
     parent, child = _columns(n, edges)
     if (parent < child).all():  # vertices are often numbered in topological order already
         return Order(tuple(range(n)))
-    waits = np.bincount(child.astype(np.intp, copy=False), minlength=n)  # the number of parents that each vertex waits for
+    waits = np.bincount(
+        child.astype(np.intp, copy=False), minlength=n
+    )  # the number of parents that each vertex waits for
     order = _kahn(waits, parent, child)
     if len(order) == n:
         return Order(tuple(order))

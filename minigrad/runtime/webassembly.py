@@ -1,0 +1,21 @@
+"""Free graphs in WebAssembly, whose stack is too small for CPython's way.
+
+CPython frees a chain of up to 5,000 objects by recursion. There, `minigrad` imports this module.
+"""
+
+import sys
+
+from ..core import Node
+
+
+def _free(node: Node) -> None:
+    """Free the ancestors that only this node keeps, in a loop."""
+    ancestors, node.parents = list(getattr(node, "parents", ())), ()
+    while ancestors:
+        ancestor = ancestors.pop()
+        if sys.getrefcount(ancestor) == 2:  # this variable and the argument
+            ancestors.extend(ancestor.parents)
+            ancestor.parents = ()
+
+
+Node.__del__ = _free  # type: ignore[attr-defined]
