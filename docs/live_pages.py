@@ -19,6 +19,8 @@ ROOT = Path(__file__).parent.parent
 PYODIDE = "https://cdn.jsdelivr.net/pyodide/v0.28.3/full/"
 OURS = {"minigrad": ["numpy"], "theory": ["minigrad", "hypothesis"], "captioning": ["minigrad", "pillow"]}
 OTHERS = {"hypothesis": ["sortedcontainers"], "sortedcontainers": []}  # pure Python, from the environment of the build
+NATIVE = ("guides/add_a_", "guides/coming_from_pytorch", "guides/onnx", "guides/processes")
+"""Pages whose code is for files, or needs PyTorch, ONNX or processes."""
 FOLDER = os.environ.get("LIVE")  # has Pyodide's files and wheels; without it, readers load these from PYODIDE
 
 
@@ -42,19 +44,12 @@ class Live(SphinxDirective):
 
 
 def mark(app, doctree) -> None:
-    """Mark the code that runs: that of tutorials, guides and the first page, but not that in tables or for PyTorch."""
-    if not app.env.docname.startswith(("tutorials/", "guides/", "index")):
-        return
-    for block in doctree.findall(nodes.literal_block):
-        table = any(isinstance(raw, nodes.raw) and "<td" in raw.astext() for raw in siblings(block))
-        if block.get("language") in ("python", "ipython3") and "import torch" not in block.astext() and not table:
-            block["classes"].append("live")
-
-
-def siblings(node) -> list[nodes.Node]:
-    """Return the neighbours of a node."""
-    place = node.parent.index(node)
-    return node.parent.children[max(0, place - 1) : place + 2]
+    """Mark the code that runs: that of tutorials, guides and the first page."""
+    page = app.env.docname
+    if page.startswith(("tutorials/", "guides/", "index")) and not page.startswith(NATIVE):
+        for block in doctree.findall(nodes.literal_block):
+            if block.get("language") in ("python", "ipython3"):
+                block["classes"].append("live")
 
 
 def add_script(app, page, template, context, doctree) -> None:

@@ -11,7 +11,8 @@ import sys
 
 LACKING = {
     r"can't start new thread": "threads",
-    r"does not support processes|drawing needs a layout program|'os' has no attribute '(fork|mkfifo|getuid)'": "processes",
+    r"does not support processes|drawing needs a layout program": "processes",
+    r"'os' has no attribute '(fork|mkfifo|getuid)'": "processes",
     r"No module named '(fcntl|resource|termios)'|\(missing\) lzma module": "some modules of the standard library",
     r"No module named '|this needs the package ": "packages with compiled code",
     r"DID NOT WARN.*RuntimeWarning|DID NOT RAISE.*(FloatingPointError|LinAlgError)": "floating-point exceptions",
