@@ -50,6 +50,8 @@ def mark(app, doctree) -> None:
         for block in doctree.findall(nodes.literal_block):
             if block.get("language") in ("python", "ipython3"):
                 block["classes"].append("live")
+                if isinstance(block.next_node(descend=False, siblings=True), nodes.block_quote):  # quotes the error
+                    block["classes"].append("raises")
 
 
 def add_script(app, page, template, context, doctree) -> None:
@@ -79,7 +81,12 @@ def write_archive(live: Path, name: str, root: Path, files, needs: list[str]) ->
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
         for file in sorted(files):
             path = file.relative_to(root) if file.is_relative_to(root) else None
-            if path and file.is_file() and path.parts[0].startswith(name) and "__pycache__" not in path.parts:
+            if (
+                path
+                and file.is_file()
+                and path.parts[0].lstrip("_").startswith(name)
+                and "__pycache__" not in path.parts
+            ):
                 zipped.writestr(zipfile.ZipInfo(path.as_posix()), file.read_bytes(), zipfile.ZIP_DEFLATED)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     archive = archive.rename(live / f"{name}-{digest[:8]}.zip")

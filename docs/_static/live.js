@@ -21,7 +21,7 @@ class Session {
   receive({id, value, failed, text, loaded, ready}) {
     const call = this.calls.get(id);
     if (loaded) this.show(`Loading Python … ${(loaded / 1e6).toFixed(1)} MB`);
-    if (ready) { this.show(""); visited(true); }
+    if (ready) { this.show(""); visited(this.ready = true); }
     if (text) return call?.print?.(text);
     if (failed && !call) this.fail(failed);
     if (!call) return;
@@ -41,7 +41,7 @@ class Session {
 
   stop(why = "Stopped. All names are gone.") {
     this.worker?.terminate();
-    this.worker = null;
+    this.worker = this.ready = null;
     this.show("");
     for (const {reject} of this.calls?.values() ?? []) reject(new Error(why));
   }
@@ -193,19 +193,22 @@ class Cell {
     this.running = true;
     this.runner.textContent = "Stop";
     const begin = performance.now();
+    const timer = setInterval(() => { if (session.ready) this.status.textContent = `Running for ${seconds(0)} s`; }, 1000);
+    const seconds = (digits) => ((performance.now() - begin) / 1000).toFixed(digits);
     let succeeded = false;
     try {
       session.show = (text) => { this.status.textContent = text; };
       const options = {imports: this.program, print};
       const {shown: contents, error} = await session.call("session", "run_cell", [this.program, this.title, this.interactive], options);
       output.append(...contents.map(shown), ...(error ? [errorShown(error)] : []));
-      succeeded = !error;
-      this.status.textContent = `${error ? "Failed" : "Done"} in ${((performance.now() - begin) / 1000).toFixed(2)} s`;
+      succeeded = !error || this.block.classList.contains("raises");
+      this.status.textContent = `${error ? "Failed" : "Done"} in ${seconds(2)} s`;
     } catch (error) {
       output.append(element("pre", {className: "live-error", textContent: error.message}));
       this.status.textContent = "";
     }
     place();
+    clearInterval(timer);
     this.running = false;
     this.runner.textContent = "Run";
     return succeeded;

@@ -64,4 +64,6 @@ def described(error: BaseException, source: str, cell: str) -> dict[str, object]
     if isinstance(error, SyntaxError) and error.filename == cell:
         lines.append(error.lineno)
     message = "".join(traceback.format_exception_only(error)).strip()
+    if isinstance(error, ModuleNotFoundError):
+        message += "\nThis site does not have it for the browser. Run the page as a notebook on your machine."
     return {"message": message, "line": lines[-1] if lines else 0, "source": source}
