@@ -117,7 +117,9 @@ addEventListener("message", ({source, data}) => {
 function shown([kind, content]) {
   if (kind == "text/plain") return element("pre", {textContent: content});
   if (kind == "text/html") {
-    const frame = element("iframe", {title: "Output", srcdoc: FRAME + content});
+    const page = element("template", {innerHTML: content}).content.querySelector("iframe[srcdoc]"); // a page of minigrad
+    const frame = page ? element("iframe", {title: page.title, srcdoc: page.srcdoc, className: "page"}) :
+      element("iframe", {title: "Output", srcdoc: FRAME + content});
     frame.setAttribute("sandbox", "allow-scripts");
     return frame;
   }
