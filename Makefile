@@ -8,9 +8,10 @@
 #     make types      run mypy
 #     make format     format the code
 #     make coverage   run the tests and fail if they cover less than the floor in pyproject.toml
+#     make live-check WHEELS=folder   build the site with Pyodide, and run its cells in Chromium
 #     make campaigns  run every test in full, against PyTorch and with MKL, and plant mistakes in the code (hours)
 #   Make something:
-#     make docs       build the site in build/site
+#     make docs       build the site in build/site; LIVE=folder names Pyodide's files, which the site then has itself
 #     make pictures   redraw the gallery, the reach pictures and the golden files
 #     make bench      compare the speed of minigrad with PyTorch and others (40 minutes); results are in bench/
 #     make dist       build the sdists and the wheels of minigrad and of the captioner's weights in dist/
@@ -38,7 +39,7 @@ space = $(empty) $(empty)
 # One thread per test process, because the processes together use all cores.
 ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: bench campaigns caption clean coverage demo dist docs format help lint pictures release-check test types
+.PHONY: bench campaigns caption clean coverage demo dist docs format help lint live-check pictures release-check test types
 .NOTPARALLEL:  # all targets share one environment
 
 help:
@@ -64,6 +65,15 @@ docs: $(STAMP)-docs
 	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/site
 	$(RUN) docs/check_links.py build/site
 	@echo "The site is in build/site: open build/site/index.html"
+
+# Needs npm, Chromium with its driver, and in WHEELS the wheels of NumPy and Pillow for Pyodide 0.28.
+live-check: $(STAMP)-docs
+	@test -n "$(WHEELS)" || { echo 'WHEELS is not set. Run: make live-check WHEELS=folder' >&2; exit 2; }
+	@rm -rf build/live && mkdir -p build/live
+	cd build/live && npm pack --silent pyodide@0.28.3 && tar -xzf pyodide-0.28.3.tgz --strip-components=1 && rm *.tgz *.map *.html
+	cp "$(WHEELS)"/*.whl build/live
+	$(MAKE) docs LIVE=build/live
+	LIVE_SITE=build/site $(RUN) -m pytest -q tests/live
 
 pictures: $(STAMP)
 	$(RUN) examples/gallery.py --out docs

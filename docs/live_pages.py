@@ -17,10 +17,11 @@ from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).parent.parent
 PYODIDE = "https://cdn.jsdelivr.net/pyodide/v0.28.3/full/"
-OURS = {"minigrad": ["numpy"], "theory": ["minigrad", "hypothesis"], "captioning": ["minigrad", "pillow"]}
+OURS = {"minigrad": ["numpy"], "theory": ["captioning", "hypothesis"], "captioning": ["minigrad", "pillow"]}
 OTHERS = {"hypothesis": ["sortedcontainers"], "sortedcontainers": []}  # pure Python, from the environment of the build
-NATIVE = ("guides/add_a_", "guides/coming_from_pytorch", "guides/onnx", "guides/processes")
-"""Pages whose code is for files, or needs PyTorch, ONNX or processes."""
+NATIVE = ("guides/add_a_", "guides/coming_from_pytorch", "guides/onnx", "guides/processes",
+          "tutorials/caption_your_photos")  # fmt: skip
+"""Pages whose code is for files, or needs PyTorch, ONNX or other processes."""
 FOLDER = os.environ.get("LIVE")  # has Pyodide's files and wheels; without it, readers load these from PYODIDE
 
 

@@ -22,6 +22,7 @@ HOW_TO_RUN = {
     "no pycocoevalcap": "pip install pycocoevalcap",
     "no pillow-heif": "pip install pillow-heif",
     "no server": "pip install starlette uvicorn",
+    "no live site": "make live-check builds the site with Pyodide, and runs its cells in Chromium",
     "no MKL": "pip install mkl",
     "no hosts": "as root, with iproute2 and /dev/net/tun: network namespaces stand for hosts",
     "no PyTorch": "pip install torch expecttest",

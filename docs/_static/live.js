@@ -44,6 +44,7 @@ class Session {
     this.worker = this.ready = null;
     this.show("");
     for (const {reject} of this.calls?.values() ?? []) reject(new Error(why));
+    this.calls?.clear();
   }
 }
 

@@ -1,0 +1,176 @@
+"""Readers run the site's code cells in a browser. `make live-check` builds the site and runs these tests."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import math
+import os
+import re
+import threading
+import time
+from itertools import zip_longest
+from pathlib import Path
+
+import pytest
+
+from tests.render.browser import ENTER, browser, texts
+
+SITE = Path(os.environ.get("LIVE_SITE", ""))
+PAGES = sorted(SITE.glob("tutorials/*.html")) + sorted(SITE.glob("guides/*.html")) if SITE.name else []
+LACKS = "This site does not have it for the browser"
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?")
+
+pytestmark = pytest.mark.skipif(not SITE.name, reason="no live site: LIVE_SITE is unset")
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves the site; the next `times` requests for files whose path contains `failing` get 503."""
+
+    failing, times = "", 0
+
+    def log_message(self, *_):
+        pass
+
+    def end_headers(self):
+        self.send_header("Cache-Control", "no-cache")
+        super().end_headers()
+
+    def do_GET(self):
+        if Handler.times and Handler.failing in self.path:
+            Handler.times -= 1
+            self.send_error(503)
+        else:
+            super().do_GET()
+
+
+@pytest.fixture(scope="module")
+def address():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=SITE)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def window():
+    with browser((1280, 1000)) as window:
+        yield window
+
+
+@pytest.fixture
+def visit(window, address):
+    """A function that opens a page, and returns its window."""
+
+    def opened(path):
+        window._send("/url", {"url": f"{address}/{path}"})
+        window.requests()
+        return window
+
+    Handler.times = 0
+    return opened
+
+
+def started(window, script, *args):
+    """Start a promise, and wait until it is settled."""
+    window.run(f"window.settled = false; (async () => {{ {script} }})().finally(() => window.settled = true)", *args)
+    deadline = time.monotonic() + 120
+    while not window.run("return settled"):
+        assert time.monotonic() < deadline, texts(window, ".live-bar")
+        time.sleep(0.1)
+
+
+def run(window, program):
+    """Write a program in the first cell, run it with the keyboard, and return what it shows."""
+    press = "cells[0].editor.area.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', ctrlKey: true}))"
+    window.run(f"cells[0].edit(); cells[0].editor.set(arguments[0]); {press}", program)
+    deadline = time.monotonic() + 60
+    while window.run("return cells[0].running || !cells[0].shown"):
+        assert time.monotonic() < deadline, texts(window, ".live-bar")
+        time.sleep(0.1)
+    return window.run("return cells[0].shown.textContent")
+
+
+TRAINED = {"watch_the_gradient_fade": 0.1}
+"""The tolerance of pages that train a network, which amplifies the round-off by which processors differ."""
+
+
+def differences(static, live, tolerance):
+    """Words of two outputs that differ by more than the tolerance; times are left out."""
+    ours, theirs = (re.sub(r"[\d.]+ [mµn]?s\b", "", text).split() for text in (static, live))
+
+    def close(a, b):
+        numbers = zip(NUMBER.findall(a), NUMBER.findall(b), strict=False)
+        alike = all(math.isclose(float(x), float(y), rel_tol=tolerance, abs_tol=1e-5) for x, y in numbers)
+        return alike and NUMBER.sub("#", a) == NUMBER.sub("#", b)
+
+    return [pair for pair in zip_longest(ours, theirs, fillvalue="") if not close(*pair)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_cells_print_what_the_page_shows(page, visit, capsys):
+    window = visit(page.relative_to(SITE).as_posix())
+    if not window.run("return typeof cells != 'undefined'"):
+        return  # a page without live cells
+    assert not [url for url in window.requests() if "_live" in url]  # nothing is loaded before the first click
+    streams = "[...cell.block.closest('.cell')?.querySelectorAll('.output.stream') ?? []]"
+    static = window.run(f"return cells.map((cell) => {streams}.map((stream) => stream.textContent).join(''))")
+    lacking = 0
+    for number, expected in enumerate(static):
+        started(window, "const cell = cells[arguments[0]]; window.succeeded = await cell.run()", number)
+        live = window.run("return cells[arguments[0]].shown.textContent", number)
+        if LACKS in live or "needs the package" in live or (lacking and "Error: " in live):
+            lacking += 1
+            continue
+        assert window.run("return succeeded"), live
+        if expected:
+            assert not differences(expected, live, TRAINED.get(page.stem, 1e-5)), f"cell {number + 1}"
+    assert all(url.startswith(("http://127.0.0.1", "data:", "blob:", "about:")) for url in window.requests())
+    if lacking:
+        with capsys.disabled():
+            print(f" {page.stem}: {lacking} of {len(static)} cells need packages that this site does not have", end="")
+
+
+def test_a_cell_that_never_ends_is_stopped_and_the_next_one_runs(visit):
+    window = visit("tutorials/first_gradient.html")
+    window.run("cells[0].edit(); cells[0].editor.set('print(1, flush=True)\\nwhile True: pass'); cells[0].run()")
+    deadline = time.monotonic() + 30
+    while not window.run("return cells[0].shown?.textContent == '1\\n'"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    window.click(".live-bar button")
+    assert "Stopped" in window.run("return cells[0].shown.textContent")
+    assert run(window, "print(2)") == "2\n"
+
+
+def test_mistakes_are_explained(visit):
+    window = visit("tutorials/first_gradient.html")
+    assert "MemoryError" in run(window, "import numpy as np\nx = [np.ones(2**27) for i in range(3)]")
+    syntax = run(window, "print(1)\nprint(2")
+    assert "SyntaxError" in syntax
+    assert "2  print(2" in syntax
+    assert run(window, "def f():\n    return 1 / 0\n\nf()").strip().endswith("ZeroDivisionError: division by zero")
+    assert texts(window, ".live-error mark") == ["  2      return 1 / 0"]
+    assert run(window, "import scipy").rstrip().endswith("Run the page as a notebook on your machine.")
+    assert len(run(window, "print('x' * 10**6)")) < 250_000
+
+
+def test_a_failed_download_is_retried(visit):
+    window = visit("tutorials/first_gradient.html")
+    Handler.failing, Handler.times = "numpy", 1
+    assert run(window, "import numpy\nprint(3)") == "3\n"
+    window = visit("tutorials/first_gradient.html")
+    Handler.failing, Handler.times = "packages.json", 3
+    assert "Check the network, and click Run again" in run(window, "print(4)")
+    assert run(window, "print(4)") == "4\n"
+
+
+def test_the_script_is_small_and_the_editor_indents(visit):
+    names = ("live.js", "worker.js", "session.py")
+    assert sum((SITE / "_static" / name).stat().st_size for name in names) <= 30_000
+    window = visit("tutorials/first_gradient.html")
+    window.run("cells[0].edit(); cells[0].editor.set('')")
+    window.keys("for i in (5, 6):" + ENTER + "print(i)")
+    assert run(window, window.run("return cells[0].program")) == "5\n6\n"
+    window.run("cells[0].reset.click()")
+    assert window.run("return cells[0].program == cells[0].original && cells[0].reset.hidden")
