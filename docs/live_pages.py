@@ -1,7 +1,6 @@
 """Make code cells of the site run in the reader's browser, and write the Python packages that they load.
 
-Code of tutorials, guides and the first page gets a Run button. In other pages, ``{live}`` makes a code block live, and
-``{live} name`` embeds the page-wide program ``_static/name.js``.
+Code of tutorials, guides and the first page gets a Run button. ``{live} name`` embeds a program of a page of its own.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 ROOT = Path(__file__).parent.parent
 PYODIDE = "https://cdn.jsdelivr.net/pyodide/v0.28.3/full/"
 OURS = {"minigrad": ["numpy"], "theory": ["captioning", "hypothesis"], "captioning": ["minigrad", "pillow"]}
-OTHERS = {"hypothesis": ["sortedcontainers"], "sortedcontainers": []}  # pure Python, from the environment of the build
+OTHERS = {"hypothesis": ["sortedcontainers"], "sortedcontainers": []}  # in pure Python, from this environment
 NATIVE = ("guides/add_a_", "guides/coming_from_pytorch", "guides/onnx", "guides/processes",
           "tutorials/caption_your_photos")  # fmt: skip
 """Pages whose code is for files, or needs PyTorch, ONNX or other processes."""
@@ -26,22 +25,13 @@ FOLDER = os.environ.get("LIVE")  # has Pyodide's files and wheels; without it, r
 
 
 class Live(SphinxDirective):
-    """A live code block, or a program of a whole page."""
+    """The place of a program ``_static/name.js`` that uses the page's session."""
 
-    has_content = True
-    optional_arguments = 1
+    required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Return the block, or the place of the program."""
-        if self.arguments:
-            script = f"../_static/{self.arguments[0]}.js"
-            return [
-                nodes.raw(
-                    "", f'<div id="{self.arguments[0]}"></div><script defer src="{script}"></script>', format="html"
-                )
-            ]
-        code = "\n".join(self.content)
-        return [nodes.literal_block(code, code, language="python", classes=["live"])]
+        """Return an element that the program fills."""
+        return [nodes.container(classes=["live-page"], script=f"{self.arguments[0]}.js")]
 
 
 def mark(app, doctree) -> None:
@@ -57,8 +47,15 @@ def mark(app, doctree) -> None:
 
 def add_script(app, page, template, context, doctree) -> None:
     """Load the script on pages with live code."""
-    if doctree and any("live" in block["classes"] for block in doctree.findall(nodes.literal_block)):
+    live = (
+        [node for node in doctree.findall(nodes.Element) if {"live", "live-page"} & {*node["classes"]}]
+        if doctree
+        else []
+    )
+    if live:
         app.add_js_file("live.js", loading_method="defer", **{"data-pyodide": "" if FOLDER else PYODIDE})
+    for script in (node["script"] for node in live if "script" in node):
+        app.add_js_file(script, loading_method="defer")
 
 
 def write_packages(site: Path) -> None:
@@ -69,7 +66,8 @@ def write_packages(site: Path) -> None:
     entries = {name: write_archive(live, name, ROOT, (ROOT / name).rglob("*"), needs) for name, needs in OURS.items()}
     for name, needs in OTHERS.items():
         found = distribution(name)
-        files = (Path(found.locate_file(file)) for file in found.files or ())
+        files = [Path(found.locate_file(file)) for file in found.files or ()]
+        assert not any(file.suffix in (".so", ".pyd") for file in files), f"{name} has code that no browser can run"
         entries[name] = write_archive(live, name, Path(found.locate_file("")), files, needs)
     if FOLDER:
         copy_pyodide(Path(FOLDER), live)
@@ -112,4 +110,4 @@ def setup(app) -> dict[str, bool]:
     app.connect("doctree-read", mark)
     app.connect("html-page-context", add_script)
     app.connect("build-finished", lambda app, error: error or write_packages(Path(app.outdir)))
-    return {"parallel_read_safe": True}
+    return {}
