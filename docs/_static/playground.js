@@ -37,18 +37,18 @@ loss.backward()`,
 lstm, head = mg.nn.LSTM(3, 8), mg.nn.Linear(8, 2)
 states, (last, cell) = lstm(np.ones((4, 30, 3), np.float32))
 loss = mg.cross_entropy(head(last), [0, 1, 1, 0])
-loss.backward()`,
+loss.backward()
+unroll = "fold"  # "steps" draws every step`,
   "An LSTM, unrolled": `
-cell = mg.nn.LSTMCell(3, 4)
-state = None
-for step in range(4):
-    state = cell(np.ones((2, 3), np.float32), state)
-loss = (state[0] ** 2).sum()
-loss.backward()`,
+lstm, head = mg.nn.LSTM(3, 8), mg.nn.Linear(8, 2)
+states, (last, cell) = lstm(np.ones((4, 3, 3), np.float32))
+loss = mg.cross_entropy(head(last), [0, 1, 1, 0])
+loss.backward()
+unroll = "steps"`,
   "Attention": `
-layer = mg.nn.MultiheadAttention(8, 2)
+layer = mg.nn.MultiHeadAttention(8, 2)
 x = mg.tensor(np.random.randn(1, 5, 8), "float32", requires_grad=True)
-loss = (layer(x, x, x)[0] ** 2).mean()
+loss = (layer(x, x, x) ** 2).mean()
 loss.backward()`,
   "A GAN": `
 generator = mg.nn.Sequential(
@@ -113,7 +113,7 @@ def play(source):
     if target is not None:
         inside = set(mg.graph.topological_order([target.node], lambda node: node.parents).nodes)
         names = {k: v for k, v in session.names.items() if isinstance(v, mg.Tensor) and v.node in inside and v is not target}
-        drawn = [mg.render.to_html(target, names=names), str(mg.render.to_text(target)), str(profile)]
+        drawn = [mg.render.to_html(target, names=names, unroll=session.names.get("unroll", "steps")), str(mg.render.to_text(target)), str(profile)]
     return json.dumps({**result, "drawn": drawn})
 
 session.play = play
