@@ -14,6 +14,9 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
+from theory.certificates import write_certificates
+from theory.registry import CLAIMS
+
 ROOT = Path(__file__).parent.parent
 PYODIDE = "https://cdn.jsdelivr.net/pyodide/v0.28.3/full/"
 OURS = {"minigrad": ["numpy"], "theory": ["captioning", "hypothesis"], "captioning": ["minigrad", "pillow"]}
@@ -71,6 +74,10 @@ def write_packages(site: Path) -> None:
         entries[name] = write_archive(live, name, Path(found.locate_file("")), files, needs)
     if FOLDER:
         copy_pyodide(Path(FOLDER), live)
+    shutil.copy(ROOT / "theory" / "checker.py", live)
+    for claim in (claim for claim in CLAIMS.values() if claim.certify):
+        write_certificates(claim, live / f"{claim.number.replace(' ', '-')}.json")
+    (live / "claims.json").write_text(json.dumps([(c.number, c.title, bool(c.certify)) for c in CLAIMS.values()]))
     (live / "packages.json").write_text(json.dumps(entries))
 
 
