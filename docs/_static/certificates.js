@@ -1,7 +1,7 @@
 // The certificates of claims, checked in the browser.
 "use strict";
 {
-// Defined once in the worker, beside theory/checker.py.
+// Runs beside theory/checker.py.
 const CHECK = `
 import json
 from pathlib import Path
@@ -39,10 +39,11 @@ const actions = [button("Check", () => check(false)), renew, button("Reset", cho
 root.append(element("div", {}, element("div", {className: "live-bar"}, menu, ...actions), area),
   element("div", {}, element("div", {className: "live-bar"}, status), text));
 menu.addEventListener("change", choose);
-let claims, ready = null, busy = false;
+let claims, busy = false;
 
-fetch(LIVE + "claims.json").then((file) => file.json()).then((list) => {
+Promise.all([fetch(LIVE + "claims.json").then((file) => file.json()), fetch(LIVE + "checker.py").then((file) => file.text())]).then(([list, checker]) => {
   claims = list;
+  session.setup = `open("checker.py", "w").write(${JSON.stringify(checker)})\n${CHECK}`;
   menu.append(...list.map(([number, title]) => element("option", {value: number, textContent: `${number} ${title}`})));
   menu.value = "4-1";
   choose();
@@ -67,11 +68,6 @@ async function act(action) {
 
 function check(renewed) {
   return act(async () => {
-    if (ready != session.worker || !ready) {
-      const checker = await (await fetch(LIVE + "checker.py")).text();
-      await session.call("session", "run_cell", [`open("checker.py", "w").write(${JSON.stringify(checker)})\n${CHECK}`, "check"]);
-      ready = session.worker;
-    }
     const begin = performance.now();
     const {text: checked, proven, rejected} = await session.call("session", "check", [area.value, renewed]);
     area.value = checked;

@@ -5,7 +5,8 @@ const PYODIDE = document.currentScript.dataset.pyodide || LIVE;
 
 // A worker with Python; `call` starts it.
 class Session {
-  constructor(show) { this.show = show; } // called with a line of progress, or ""
+  show = () => {}; // called with a line of progress, or ""
+  setup = ""; // a program that each worker runs first
 
   start() {
     if (!self.WebAssembly) throw new Error("This browser has no WebAssembly, which Python needs.");
@@ -14,7 +15,7 @@ class Session {
     this.show("Loading Python …");
     this.worker.onmessage = ({data}) => this.receive(data);
     this.worker.onerror = (event) => this.fail(event.message || "the worker could not be started");
-    const start = {pyodide: PYODIDE, live: LIVE, session: new URL("session.py", BASE).href, count: !visited()};
+    const start = {pyodide: PYODIDE, live: LIVE, session: new URL("session.py", BASE).href, setup: this.setup, count: !visited()};
     this.worker.postMessage({start});
   }
 
@@ -39,7 +40,12 @@ class Session {
     return new Promise((resolve, reject) => this.calls.set(id, {resolve, reject, print}));
   }
 
-  stop(why = "Stopped. All names are gone.") {
+  restart() {
+    this.stop("Stopped. All names are gone.");
+    this.start();
+  }
+
+  stop(why) {
     this.worker?.terminate();
     this.worker = this.ready = null;
     this.show("");
@@ -154,7 +160,7 @@ class Cell {
       made.addEventListener("click", action);
       return made;
     };
-    this.runner = button("Run", () => this.running ? session.stop() : this.run(), "Run this cell in your browser");
+    this.runner = button("Run", () => this.running ? session.restart() : this.run(), "Run this cell in your browser");
     this.above = button("Run all to here", () => this.runAll(), "Run the cells above, and then this one");
     this.editing = button("Edit", () => this.edit(), "Change the code");
     this.reset = button("Reset", () => this.undo(), "Show the original code again");
@@ -224,6 +230,6 @@ class Cell {
   }
 }
 
-const session = new Session(() => {});
+const session = new Session();
 const cells = [];
 for (const block of document.querySelectorAll(".live")) new Cell(block, cells);

@@ -96,8 +96,8 @@ print(x.grad)`,
 };
 const START = "import numpy as np\nimport minigrad as mg\n";
 
-// Defined once in the worker: run a program in a new namespace, and print what the page shows.
-const PLAY = `
+// Runs a program in a new namespace, and returns what the page shows.
+session.setup = `
 import json
 import minigrad as mg
 import session
@@ -150,8 +150,7 @@ async function run() {
   let printed = "";
   session.show = (progress) => { status.textContent = progress; };
   try {
-    const options = {imports: edited.area.value + "\nimport minigrad", print(piece) { if (printed.length < MOST) printed += piece; }};
-    if (!session.ready) await session.call("session", "run_cell", [PLAY, "play"], options);
+    const options = {imports: edited.area.value, print(piece) { if (printed.length < MOST) printed += piece; }};
     const begin = performance.now();
     const result = await session.call("session", "play", [edited.area.value], options);
     text.replaceChildren(...(printed ? [element("pre", {textContent: printed})] : []),
@@ -178,7 +177,7 @@ function draw() {
   pane.append(frame);
 }
 
-runner.addEventListener("click", () => busy ? session.stop() : run());
+runner.addEventListener("click", () => busy ? session.restart() : run());
 menu.addEventListener("change", () => { if (EXAMPLES[menu.value]) { edited.set(START + EXAMPLES[menu.value]); if (live) run(); } });
 link.addEventListener("click", async () => {
   history.replaceState(null, "", "#" + encodeURIComponent(edited.area.value));

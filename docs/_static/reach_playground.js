@@ -1,8 +1,8 @@
 // How far back the gradient reaches in a recurrent network that the reader chooses.
 "use strict";
 {
-// Defined once in the worker. A network is trained further as long as only the number of steps grows.
-const REACH = `
+// A network is trained further as long as only the number of steps grows.
+session.setup = `
 import json
 import numpy as np
 import minigrad as mg
@@ -68,7 +68,7 @@ train.disabled = fresh.disabled = true;
 
 let steps = 0, busy = false, again = false, live = false;
 kind.addEventListener("change", changed);
-runner.addEventListener("click", () => busy ? session.stop() : run());
+runner.addEventListener("click", () => busy ? session.restart() : run());
 train.addEventListener("click", () => { steps += 50; run(); });
 fresh.addEventListener("click", changed);
 
@@ -81,11 +81,9 @@ async function run() {
   runner.textContent = "Stop";
   session.show = (progress) => { status.textContent = progress; };
   try {
-    const imports = "import minigrad";
-    if (!session.ready) await session.call("session", "run_cell", [REACH, "reach"], {imports});
     const {width, length, bias, gain, seed} = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, +input.value]));
     const begin = performance.now();
-    const found = await session.call("session", "reach", [kind.value, width, length, bias, gain, seed, steps], {imports});
+    const found = await session.call("session", "reach", [kind.value, width, length, bias, gain, seed, steps]);
     draw(found.norms);
     const trained = found.accuracy == null ? "untrained" : `after ${steps} steps, ${Math.round(100 * found.accuracy)} % of the last batch right`;
     const corner = found.norms.at(-1)[0];

@@ -29,7 +29,7 @@ function report(bytes) {
   if (loaded - counted > 1e5) postMessage({loaded: counted = loaded});
 }
 
-async function start({pyodide, live, session, count}) {
+async function start({pyodide, live, session, setup, count}) {
   self.fetch = (...request) => fetchAgain(count, ...request);
   const json = async (url) => (await fetch(url)).json();
   const [lock, own, source] = await Promise.all(
@@ -42,6 +42,8 @@ async function start({pyodide, live, session, count}) {
   python.setStdout({write});
   python.setStderr({write});
   python.FS.writeFile("session.py", source);
+  await load(setup);
+  python.runPython(setup);
 }
 
 // Load the packages that a program imports.
