@@ -15,10 +15,10 @@ from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
 
-import captioning
 import numpy as np
 import pytest
 
+import captioning
 from tests.render.browser import ENTER, browser, texts
 
 SITE = Path(os.environ.get("LIVE_SITE", ""))
