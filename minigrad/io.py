@@ -130,6 +130,8 @@ def _little_endian(name: Any, value: Any) -> Array:
     if hasattr(value, "mask"):
         raise TypeError(f"save: {name} is a masked array, whose mask would be lost")
     array = np.asarray(value)
+    if type(value) is int and array.dtype == np.int32:  # in WebAssembly, which has 32 bits
+        array = array.astype(np.int64)
     array = array.astype(array.dtype.newbyteorder("<"), copy=False)
     if array.dtype.str not in _NAMES:
         raise TypeError(f"save: {name} has the dtype {array.dtype}, which the format cannot hold")

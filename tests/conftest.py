@@ -6,14 +6,12 @@ import importlib.util
 import os
 import signal
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from minigrad.primitives import PRIMITIVES
 from tests.skips import Skips
-from tests.webassembly import cannot, lacking
 
 # Two cores share the suite: fewer examples by default, more in a campaign (HYPOTHESIS_PROFILE=thorough).
 settings.register_profile(
@@ -55,24 +53,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(_LONGEST_CAMPAIGN))
         if isinstance(item, pytest.DoctestItem) and item.name.endswith((".export_onnx", ".import_onnx")):
             item.add_marker(_NEEDS_ONNX)
-        if reason := cannot(item.name):
-            item.add_marker(pytest.mark.skip(reason=reason))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
-    return _skipped_in_webassembly((yield), collector)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    return _skipped_in_webassembly((yield), item)
-
-
-def _skipped_in_webassembly(report: Any, node: pytest.Collector | pytest.Item) -> Any:
-    if report.failed and (reason := lacking(report.longreprtext)):
-        report.outcome, report.longrepr = "skipped", (str(node.path), 0, f"Skipped: {reason}")
-    return report
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:

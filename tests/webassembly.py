@@ -1,4 +1,4 @@
-"""What WebAssembly lacks (Pyodide, where ``sys.platform`` is emscripten), told from how a test fails for want of it.
+"""A plugin of pytest for tests in WebAssembly (Pyodide): what it lacks, told from how a test fails for want of it.
 
 A failure that shows one of the patterns counts as a skip. So no test says which platforms it needs, and one that fails
 for another reason is still a failure.
@@ -7,16 +7,23 @@ for another reason is still a failure.
 from __future__ import annotations
 
 import re
-import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+LACKS = "another platform: WebAssembly has no"
 
 LACKING = {
-    r"can't start new thread": "threads",
+    r"can't start new thread|BrokenBarrierError": "threads",
     r"does not support processes|drawing needs a layout program": "processes",
     r"'os' has no attribute '(fork|mkfifo|getuid)'": "processes",
     r"No module named '(fcntl|resource|termios)'|\(missing\) lzma module": "some modules of the standard library",
     r"No module named '|this needs the package ": "packages with compiled code",
+    r"zero-size array to reduction operation": "newer NumPy, which knows norms of nothing",
     r"DID NOT WARN.*RuntimeWarning|DID NOT RAISE.*(FloatingPointError|LinAlgError)": "floating-point exceptions",
-    r"(?s)AssertionError.*(int32.*int64|int64.*int32)|Expected:.*Got:.*dtype=int64": "integers of 64 bits by default",
+    r"(?s)AssertionError.*(int32.*int64|int64.*int32|i4.*i8)|Expected:.*Got:.*dtype=int64": "integers of 64 bits by default",
+    r"too large to convert to C ssize_t|count > sys.maxsize": "addresses of 64 bits",
 }
 """What is lacking, by a pattern of the failures that show it."""
 
@@ -30,15 +37,24 @@ CANNOT = {
 """What is lacking, by the name of a test that cannot run to tell it."""
 
 
-def lacking(failure: str) -> str | None:
-    """Return the reason for a skip if a failure shows what WebAssembly lacks."""
-    return _reason(next((what for pattern, what in LACKING.items() if re.search(pattern, failure)), None))
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    return _skipped((yield), collector)
 
 
-def cannot(test: str) -> str | None:
-    """Return the reason for a skip if a test of this name cannot run in WebAssembly."""
-    return _reason(CANNOT.get(test))
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    return _skipped((yield), item)
 
 
-def _reason(what: str | None) -> str | None:
-    return f"another platform: WebAssembly has no {what}" if what and sys.platform == "emscripten" else None
+def _skipped(report: Any, node: pytest.Collector | pytest.Item) -> Any:
+    what = next((what for pattern, what in LACKING.items() if re.search(pattern, report.longreprtext)), None)
+    if report.failed and what:
+        report.outcome, report.longrepr = "skipped", (str(node.path), 0, f"Skipped: {LACKS} {what}")
+    return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.name in CANNOT:
+            item.add_marker(pytest.mark.skip(reason=f"{LACKS} {CANNOT[item.name]}"))

@@ -139,12 +139,12 @@ def test_a_state_of_another_kind_of_schedule_is_refused():
     for schedule, other, text in ((cosine, step, "kind"), (warm_cosine, warm_step, r"after\.kind")):
         before = schedule.state_dict()
         with pytest.raises(ValueError, match=rf"{text} is b'StepLR' in the state and b'CosineLR'"):
-            schedule.load_state_dict({**other.state_dict(), "count": np.array(3)})
+            schedule.load_state_dict({**other.state_dict(), "count": 3})
         with pytest.raises(ValueError, match="base_lr is missing"):
             schedule.load_state_dict({key: value for key, value in before.items() if "base_lr" not in key})
         np.testing.assert_equal(schedule.state_dict(), before)
     old = {name: array for name, array in step.state_dict().items() if "kind" not in name}
-    step.load_state_dict({**old, "count": np.array(4)})
+    step.load_state_dict({**old, "count": 4})
     assert step.count == 4
 
 
