@@ -64,7 +64,7 @@ docs: $(STAMP)-docs
 	@mkdir -p build
 	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/site
 	$(RUN) docs/check_links.py build/site
-	@echo "The site is in build/site: open build/site/index.html"
+	@echo "The site is in build/site: open build/site/index.html, or for cells that run: python -m http.server -d build/site"
 
 # Needs npm, Chromium with its driver, and in WHEELS the wheels of NumPy and Pillow for Pyodide 0.28.
 live-check: $(STAMP)-docs
@@ -74,6 +74,9 @@ live-check: $(STAMP)-docs
 	cp "$(WHEELS)"/*.whl build/live
 	$(MAKE) docs LIVE=build/live
 	LIVE_SITE=build/site $(RUN) -m pytest -q tests/live
+	$(PIP) --no-deps --target build/live/packages \
+	  hypothesis iniconfig packaging pluggy pygments pytest pytest-timeout sortedcontainers
+	node tests/live/in_node.mjs build/live build/live build/live/packages -q minigrad tests/check tests/optim
 
 pictures: $(STAMP)
 	$(RUN) examples/gallery.py --out docs

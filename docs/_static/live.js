@@ -9,6 +9,8 @@ class Session {
   setup = ""; // a program that each worker runs first
 
   start() {
+    if (location.protocol == "file:") throw new Error("Browsers run Python only on pages from a server. Start one in the " +
+      "site's folder: python -m http.server --bind 127.0.0.1");
     if (!self.WebAssembly) throw new Error("This browser has no WebAssembly, which Python needs.");
     this.worker = new Worker(new URL("worker.js", BASE));
     this.calls = new Map();
