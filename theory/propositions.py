@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import math
 import time
 import warnings
@@ -161,7 +162,7 @@ class _Examination:
     """Runs a checker, counts its examples, replays its verdict, and checks the promises of the domain.
 
     failure: the verdict, example and message of the last failure; Hypothesis runs the smallest counterexample last.
-    met: whether an example met the premise, by the hash of the example's content.
+    met: whether an example met the premise, by a digest of the example's content. `hash` has 32 bits in a browser.
     missing: the features of the domain that no example has had so far.
     stage: what runs when it is not the checker, for the message if it breaks.
     """
@@ -174,7 +175,7 @@ class _Examination:
         self.most, self.seed, self.seconds = most, seed, seconds
         self.ends = time.monotonic() + seconds
         self.tried = 0
-        self.met: dict[int, bool] = {}
+        self.met: dict[bytes, bool] = {}
         self.failure: tuple[str, Any, str] | None = None
         self.last: Any = None
         self.missing = list(self.domain.reaches)
@@ -220,7 +221,8 @@ class _Examination:
             raise OutOfTime
         self.tried += 1
         content = _content(example)
-        self.met.setdefault(hash(content), False)
+        digest = hashlib.sha256(content.encode()).digest()
+        self.met.setdefault(digest, False)
         missing = [feature for feature in self.missing if not self.domain.reaches[feature](example)]
         try:
             if self.domain.certify is not None:
@@ -241,7 +243,7 @@ class _Examination:
             raise
         else:
             if requirements() > before:
-                self.met[hash(content)] = True
+                self.met[digest] = True
                 self.missing = missing
                 self.last = example
 
