@@ -76,7 +76,7 @@ live-check: $(STAMP)-docs
 	LIVE_SITE=build/site $(RUN) -m pytest -q tests/live
 	$(PIP) --no-deps --target build/live/packages \
 	  hypothesis iniconfig packaging pluggy pygments pytest pytest-timeout sortedcontainers
-	node tests/live/in_node.mjs build/live build/live build/live/packages -q minigrad tests/check tests/optim
+	node tests/live/in_node.mjs build/live build/live build/live/packages -q minigrad tests/check tests/nn tests/optim
 
 pictures: $(STAMP)
 	$(RUN) examples/gallery.py --out docs

@@ -131,7 +131,7 @@ def test_a_hook_cannot_write_into_the_pass():
     (np.ones(3), ValueError, r"float64 \(3,\)"),
     (np.ones((1, 2)), ValueError, r"float64 \(1, 2\)"),
     (np.ones(2, np.float32), ValueError, r"float32 \(2,\)"),
-    (np.ones(2, int), ValueError, r"int64 \(2,\)"),
+    (np.ones(2, np.int64), ValueError, r"int64 \(2,\)"),
     (1.0, ValueError, r"float64 \(\)"),
     ("one", TypeError, "expected numbers"),
     ([[1.0], [1.0, 2.0]], ValueError, "cotangent or None"),

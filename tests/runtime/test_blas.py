@@ -54,7 +54,7 @@ def test_nothing_is_known_if_the_functions_are_missing(monkeypatch, empty):
     assert matmul_backend._decide()[:2] == ("numpy", Strategy())
 
 
-@pytest.mark.skipif(blas.gemm(np.dtype(float)) is None, reason="no OpenBLAS")
+@pytest.mark.skipif(blas.gemm(np.dtype(float)) is None, reason="another platform: BLAS is not OpenBLAS")
 @pytest.mark.parametrize(("config", "integer"), [("OpenBLAS 0.3 USE64BITINT DYNAMIC", "i64"), ("OpenBLAS 0.3", "i32")])
 def test_the_integers_of_a_product_are_those_of_the_build(monkeypatch, config, integer):
     monkeypatch.setattr(blas, "_text", lambda name: config)
