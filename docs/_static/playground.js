@@ -74,8 +74,8 @@ loss.backward()
 print(x.grad)  # 36 x³`,
   "A NaN is born": `
 x = mg.tensor([1.0, 0.0], requires_grad=True)
-with mg.detect_anomaly():
-    loss = mg.sqrt(x - 0.5).sum()`,
+loss = mg.sqrt(x - 0.5).sum()
+loss.backward()  # "with mg.detect_anomaly():" raises an error instead`,
   "A mistake": `
 layer = mg.nn.Linear(3, 4)
 loss = layer(np.ones((2, 5), np.float32)).sum()`,
@@ -178,7 +178,13 @@ function draw() {
 }
 
 runner.addEventListener("click", () => busy ? session.restart() : run());
-menu.addEventListener("change", () => { if (EXAMPLES[menu.value]) { edited.set(START + EXAMPLES[menu.value]); if (live) run(); } });
+menu.addEventListener("change", () => {
+  if (!EXAMPLES[menu.value]) return;
+  drawn = null;
+  pane.replaceChildren();
+  edited.set(START + EXAMPLES[menu.value]);
+  if (live) run();
+});
 link.addEventListener("click", async () => {
   history.replaceState(null, "", "#" + encodeURIComponent(edited.area.value));
   await navigator.clipboard?.writeText(location.href).catch(() => {});
