@@ -36,7 +36,9 @@ from .spec import get_default_dtype, set_default_dtype
 from .transforms import grad, hvp, jvp, linearize, value_and_grad, vjp
 
 if sys.platform == "emscripten":
-    from .runtime import webassembly as _webassembly  # noqa: F401 (frees deep graphs)
+    from .runtime import webassembly as _webassembly
+
+    _webassembly.free_without_recursion()
 
 if TYPE_CHECKING:
     from . import interop, render

@@ -1,6 +1,6 @@
 """Free graphs in WebAssembly, whose stack is too small for CPython's way.
 
-CPython frees a chain of up to 5,000 objects by recursion. There, `minigrad` imports this module.
+CPython frees a chain of up to 5,000 objects by recursion. There, `minigrad` calls `free_without_recursion`.
 """
 
 import sys
@@ -18,4 +18,6 @@ def _free(node: Node) -> None:
             ancestor.parents = ()
 
 
-Node.__del__ = _free  # type: ignore[attr-defined]
+def free_without_recursion() -> None:
+    """Let every node free its ancestors by `_free`."""
+    Node.__del__ = _free  # type: ignore[attr-defined]
