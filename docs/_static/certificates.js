@@ -34,42 +34,58 @@ const area = element("textarea", {spellcheck: false, className: "certificate"});
 menu.setAttribute("aria-label", "Claim");
 area.setAttribute("aria-label", "Certificate");
 status.setAttribute("role", "status");
-const examples = button("Run the examples", runExamples), renew = button("Renew the checksum", () => check(true));
+const renew = button("Renew the checksum", () => check(true));
+const examples = button("Run the examples", () => busy ? session.restart() : runExamples());
 const actions = [button("Check", () => check(false)), renew, button("Reset", choose), examples];
 root.append(element("div", {}, element("div", {className: "live-bar"}, menu, ...actions), area),
   element("div", {}, element("div", {className: "live-bar"}, status), text));
 menu.addEventListener("change", choose);
 let claims, busy = false;
 
-Promise.all([fetch(LIVE + "claims.json").then((file) => file.json()), fetch(LIVE + "checker.py").then((file) => file.text())]).then(([list, checker]) => {
-  claims = list;
+const failed = (error) => text.replaceChildren(element("pre", {className: "live-error", textContent: error.message}));
+for (const each of actions) each.disabled = true;
+
+async function fetched(name) {
+  const file = await fetch(LIVE + name).catch(() => {});
+  if (!file?.ok) throw new Error(`${name} could not be loaded. Check the network, and reload the page.`);
+  return file.text();
+}
+
+Promise.all([fetched("claims.json"), fetched("checker.py")]).then(([list, checker]) => {
+  claims = JSON.parse(list);
   session.setup = `open("checker.py", "w").write(${JSON.stringify(checker)})\n${CHECK}`;
-  menu.append(...list.map(([number, title]) => element("option", {value: number, textContent: `${number} ${title}`})));
+  menu.append(...claims.map(([number, title]) => element("option", {value: number, textContent: `${number} ${title}`})));
   menu.value = "4-1";
   choose();
-});
+}).catch(failed);
 
 async function choose() {
   const [number, , certified] = claims.find(([name]) => name == menu.value);
-  for (const each of actions.slice(0, 3)) each.disabled = !certified;
-  area.value = certified ? await (await fetch(`${LIVE}${number.replace(" ", "-")}.json`)).text() : "This claim has no certificate.";
+  for (const each of actions) each.disabled = each != examples && !certified;
   text.replaceChildren();
   status.textContent = "";
+  try {
+    const certificate = certified ? await fetched(`${number.replace(" ", "-")}.json`) : "This claim has no certificate.";
+    if (menu.value == number) area.value = certificate;
+  } catch (error) { failed(error); }
 }
 
 // Run an action unless another one runs; show its progress and errors.
 async function act(action) {
   if (busy) return;
   busy = true;
+  examples.textContent = "Stop";
   session.show = (progress) => { status.textContent = progress; };
-  try { await action(); } catch (error) { text.replaceChildren(element("pre", {className: "live-error", textContent: error.message})); }
+  try { await action(); } catch (error) { failed(error); }
   busy = false;
+  examples.textContent = "Run the examples";
 }
 
 function check(renewed) {
   return act(async () => {
-    const begin = performance.now();
+    const begin = performance.now(), number = menu.value;
     const {text: checked, proven, rejected} = await session.call("session", "check", [area.value, renewed]);
+    if (menu.value != number) return;
     area.value = checked;
     status.textContent = `${proven ? "Accepted" : "Rejected"} in ${Math.round(performance.now() - begin)} ms`;
     const lines = (proven ?? [rejected]).map((line) => element("pre", {textContent: line}));

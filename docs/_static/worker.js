@@ -54,18 +54,21 @@ async function load(program) {
   if (missing.length) throw new Error(missing.join(" "));
 }
 
-// Messages: {start}, then {id, module, call, values, imports}.
-let started;
-onmessage = async ({data}) => {
-  if (data.start) started = start(data.start).then(() => postMessage({ready: true}));
+// Messages are {start}, then {id, module, call, values, imports}; each waits for the one before.
+let last = Promise.resolve();
+onmessage = ({data}) => { last = last.then(() => answer(data)); };
+
+async function answer({start: options, id, module, call, values, imports}) {
   try {
-    await started;
-    if (!data.id) return;
-    await load(data.imports);
-    current = data.id;
-    const value = python.pyimport(data.module)[data.call](...data.values);
-    postMessage({id: data.id, value: JSON.parse(value)});
+    if (options) {
+      await start(options);
+      postMessage({ready: true});
+    } else {
+      await load(imports);
+      current = id;
+      postMessage({id, value: JSON.parse(python.pyimport(module)[call](...values))});
+    }
   } catch (error) {
-    postMessage({id: data.id, failed: String(error.message ?? error)});
+    postMessage({id, failed: String(error.message ?? error)});
   }
-};
+}

@@ -73,8 +73,8 @@ def visit(window, address):
         window.requests()
         return window
 
+    yield opened
     Handler.times = 0
-    return opened
 
 
 def wait(window, condition):
@@ -185,6 +185,13 @@ def test_a_failed_download_is_retried(visit):
     Handler.failing, Handler.times = "packages.json", 3
     assert "Check the network, and click Run again" in run(window, "print(4)")
     assert run(window, "print(4)") == "4\n"
+
+
+def test_a_page_says_when_its_data_cannot_be_loaded(visit):
+    Handler.failing, Handler.times = "claims.json", 1
+    window = visit("live/certificates.html")
+    wait(window, "document.querySelector('.live-error')")
+    assert "claims.json could not be loaded" in texts(window, ".live-error")[0]
 
 
 def test_the_script_is_small_and_the_editor_indents(visit):
