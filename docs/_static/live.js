@@ -21,12 +21,13 @@ class Session {
     this.worker.postMessage({start});
   }
 
-  receive({id, value, failed, text, loaded, ready}) {
+  receive({id, value, failed, fatal, text, loaded, ready}) {
     const call = this.calls.get(id);
     if (loaded) this.show(`Loading Python … ${(loaded / 1e6).toFixed(1)} MB`);
     if (ready) { this.show(""); visited(this.ready = true); }
     if (text) return call?.print?.(text);
-    if (failed && !call) this.fail(failed);
+    if (fatal) this.stop(`Python broke down: ${failed}. All names are gone.`);
+    else if (failed && !call) this.fail(failed);
     if (!call) return;
     this.calls.delete(id);
     if (failed) call.reject(new Error(failed)); else call.resolve(value);
@@ -232,6 +233,7 @@ class Cell {
   }
 }
 
+for (const pre of document.querySelectorAll("pre")) if (pre.scrollWidth > pre.clientWidth) pre.tabIndex = 0; // keys scroll it
 const session = new Session();
 const cells = [];
 for (const block of document.querySelectorAll(".live")) new Cell(block, cells);

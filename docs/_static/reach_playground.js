@@ -87,7 +87,7 @@ async function run() {
     draw(found.norms);
     const trained = found.accuracy == null ? "untrained" : `after ${steps} steps, ${Math.round(100 * found.accuracy)} % of the last batch right`;
     const corner = found.norms.at(-1)[0];
-    caption.textContent = canvas.ariaLabel = `${kind.value}, ${trained}. From the first state to the last, a change grows by ${corner.toPrecision(2)}.`;
+    caption.textContent = canvas.ariaLabel = `${kind.value}, ${trained}. From the first state to the last, a change grows at most by a factor of ${corner.toPrecision(2)}.`;
     status.textContent = `${Math.round(performance.now() - begin)} ms`;
     train.disabled = fresh.disabled = false;
   } catch (error) {

@@ -69,6 +69,6 @@ async function answer({start: options, id, module, call, values, imports}) {
       postMessage({id, value: JSON.parse(python.pyimport(module)[call](...values))});
     }
   } catch (error) {
-    postMessage({id, failed: String(error.message ?? error)});
+    postMessage({id, failed: String(error.message ?? error), fatal: error.pyodide_fatal_error});
   }
 }

@@ -175,6 +175,8 @@ def test_mistakes_are_explained(visit):
     assert texts(window, ".live-error mark") == ["  2      return 1 / 0"]
     assert run(window, "import scipy").rstrip().endswith("Run the page as a notebook on your machine.")
     assert len(run(window, "print('x' * 10**6)")) < 250_000
+    assert "Python broke down" in run(window, "import ctypes\nctypes.string_at(2**32 - 1)")
+    assert run(window, "print(3)") == "3\n"
 
 
 def test_a_failed_download_is_retried(visit):
