@@ -66,7 +66,7 @@ docs: $(STAMP)-docs
 	$(RUN) docs/check_links.py build/site
 	@echo "The site is in build/site: open build/site/index.html, or for cells that run: python -m http.server -d build/site"
 
-# Needs npm, Chromium with its driver, and in WHEELS the wheels of NumPy and Pillow for Pyodide 0.28.
+# Needs Node with npm, Chromium with its driver, and in WHEELS the wheels of NumPy and Pillow for Pyodide 0.28.
 live-check: $(STAMP)-docs
 	@test -n "$(WHEELS)" || { echo 'WHEELS is not set. Run: make live-check WHEELS=folder' >&2; exit 2; }
 	@rm -rf build/live && mkdir -p build/live
@@ -76,7 +76,7 @@ live-check: $(STAMP)-docs
 	LIVE_SITE=build/site $(RUN) -m pytest -q tests/live
 	$(PIP) --no-deps --target build/live/packages \
 	  hypothesis iniconfig packaging pluggy pygments pytest pytest-timeout sortedcontainers
-	node tests/live/in_node.mjs build/live build/live build/live/packages -q minigrad tests/check tests/nn tests/optim
+	node tests/live/in_node.mjs build/live build/live/packages -q minigrad tests/check tests/nn tests/optim
 
 pictures: $(STAMP)
 	$(RUN) examples/gallery.py --out docs

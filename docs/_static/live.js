@@ -1,65 +1,70 @@
 // Run the code cells of a page in the reader's browser. Nothing is loaded before the first click.
 "use strict";
 const BASE = new URL(".", document.currentScript.src), LIVE = new URL("../_live/", BASE).href;
-const PYODIDE = document.currentScript.dataset.pyodide || LIVE;
+const {pyodide, version} = document.currentScript.dataset, PYODIDE = pyodide || LIVE;
+const versioned = (file) => new URL(`${file}?v=${version}`, BASE).href;
+
+function checkBrowser() {
+  if (location.protocol == "file:") throw new Error("Browsers run Python only on pages from a server. Start one in the " +
+    "site's folder: python -m http.server --bind 127.0.0.1");
+  if (!self.WebAssembly) throw new Error("This browser has no WebAssembly, which Python needs.");
+}
 
 // A worker with Python; `call` starts it.
 class Session {
-  show = () => {}; // called with a line of progress, or ""
+  onProgress = () => {}; // called with a line of progress, or ""
   setup = ""; // a program that each worker runs first
+  calls = new Map();
+  count = 0;
 
   start() {
-    if (location.protocol == "file:") throw new Error("Browsers run Python only on pages from a server. Start one in the " +
-      "site's folder: python -m http.server --bind 127.0.0.1");
-    if (!self.WebAssembly) throw new Error("This browser has no WebAssembly, which Python needs.");
-    this.worker = new Worker(new URL("worker.js", BASE));
-    this.calls = new Map();
-    this.show("Loading Python …");
+    checkBrowser();
+    this.worker = new Worker(versioned("worker.js"));
+    this.onProgress("Loading Python …");
     this.worker.onmessage = ({data}) => this.receive(data);
     this.worker.onerror = (event) => this.fail(event.message || "the worker could not be started");
-    const start = {pyodide: PYODIDE, live: LIVE, session: new URL("session.py", BASE).href, setup: this.setup, count: !visited()};
-    this.worker.postMessage({start});
+    this.worker.postMessage({start: {pyodide: PYODIDE, live: LIVE, session: versioned("session.py"), setup: this.setup, first: isFirstVisit()}});
   }
 
   receive({id, value, failed, fatal, text, loaded, ready}) {
     const call = this.calls.get(id);
-    if (loaded) this.show(`Loading Python … ${(loaded / 1e6).toFixed(1)} MB`);
-    if (ready) { this.show(""); visited(this.ready = true); }
+    if (loaded) return this.onProgress(`Loading … ${(loaded / 1e6).toFixed(1)} MB`);
+    if (ready) { this.ready = true; rememberVisit(); return this.onProgress(""); }
     if (text) return call?.print?.(text);
-    if (fatal) this.stop(`Python broke down: ${failed}. All names are gone.`);
-    else if (failed && !call) this.fail(failed);
-    if (!call) return;
+    if (fatal) return this.stop(`Python crashed: ${failed}. All variables are lost.`);
+    if (failed && !call) return this.fail(failed);
     this.calls.delete(id);
     if (failed) call.reject(new Error(failed)); else call.resolve(value);
   }
 
-  fail(message) { this.stop(`Python could not be loaded: ${message}. Check the network, and click Run again.`); }
+  fail(message) { this.stop(`Python could not be loaded: ${message}. Check the network, and try again.`); }
 
-  // Call a function of a module, with values that are JSON, and return its result, which it gives as JSON.
-  call(module, name, values, {imports = "", print} = {}) {
+  // Call a function of session.py in the worker, and promise its result. `imports` is a program whose imports it needs,
+  // and `print` gets what it prints.
+  call(name, values, {imports = "", print} = {}) {
     if (!this.worker) this.start();
-    const id = Math.random();
-    this.worker.postMessage({id, module, call: name, values, imports});
+    const id = ++this.count;
+    this.worker.postMessage({id, name, values, imports});
     return new Promise((resolve, reject) => this.calls.set(id, {resolve, reject, print}));
   }
 
   restart() {
-    this.stop("Stopped. All names are gone.");
+    this.stop("Stopped. All variables are lost.");
     this.start();
   }
 
   stop(why) {
+    if (this.worker) this.worker.onmessage = null;
     this.worker?.terminate();
     this.worker = this.ready = null;
-    this.show("");
-    for (const {reject} of this.calls?.values() ?? []) reject(new Error(why));
-    this.calls?.clear();
+    this.onProgress("");
+    for (const {reject} of this.calls.values()) reject(new Error(why));
+    this.calls.clear();
   }
 }
 
-function visited(set) {
-  try { return set ? localStorage.setItem("live", PYODIDE) : localStorage.getItem("live") == PYODIDE; } catch { return false; }
-}
+function isFirstVisit() { try { return localStorage.getItem("live") != PYODIDE; } catch { return true; } }
+function rememberVisit() { try { localStorage.setItem("live", PYODIDE); } catch { /* the site may not store anything */ } }
 
 function element(name, properties, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -67,7 +72,57 @@ function element(name, properties, ...children) {
   return made;
 }
 
-// Programs get the colours that the site's other code has.
+function button(label, action, title = "") {
+  const made = element("button", {type: "button", textContent: label, title});
+  made.addEventListener("click", action);
+  return made;
+}
+
+// A line that screen readers read aloud unless it is busy.
+function statusLine() {
+  const line = element("span", {});
+  line.setAttribute("role", "status");
+  return line;
+}
+
+function errorElement(message) { return element("pre", {className: "live-error", textContent: message}); }
+
+// The actions of a live page: one at a time, with a button that says Stop meanwhile. The last of those that were asked
+// for meanwhile runs afterwards.
+class Actions {
+  next = null;
+  awake = false; // whether an action has run, so that later ones may follow without a click
+
+  constructor(button, status, output) { Object.assign(this, {button, status, output, label: button.textContent}); }
+
+  async run(action) {
+    this.next = action;
+    if (this.running) return;
+    this.running = this.awake = true;
+    this.button.textContent = "Stop";
+    this.status.ariaBusy = true;
+    session.onProgress = (progress) => { this.status.textContent = progress; };
+    while (this.next) {
+      const begin = performance.now();
+      [action, this.next] = [this.next, null];
+      try {
+        await action();
+        this.status.textContent = `${Math.round(performance.now() - begin)} ms`;
+      } catch (error) {
+        this.output.replaceChildren(errorElement(error.message));
+        this.next = null; this.awake = false;
+      }
+    }
+    this.status.ariaBusy = false;
+    this.button.textContent = this.label;
+    this.running = false;
+  }
+
+  // What the button does.
+  toggle(action) { if (this.running) session.restart(); else this.run(action); }
+}
+
+// Highlight a program with the classes that Pygments gives to the site's other code.
 const KEYWORDS = "and as assert async await break class continue def del elif else except finally for from global if " +
   "import in is lambda nonlocal not or pass raise return try while with yield";
 const TOKENS = new RegExp([String.raw`(?<c1>#[^\n]*)`,
@@ -75,7 +130,7 @@ const TOKENS = new RegExp([String.raw`(?<c1>#[^\n]*)`,
   String.raw`(?<kc>\b(?:True|False|None)\b)`, String.raw`(?<k>\b(?:${KEYWORDS.replaceAll(" ", "|")})\b)`,
   String.raw`(?<mf>\b\d[\d_.]*(?:e[+-]?\d+)?)`, String.raw`(?<n>\w+)`].join("|"), "gi");
 
-function coloured(program) {
+function highlight(program) {
   const escaped = (text) => text.replace(/[&<]/g, (c) => ({"&": "&amp;", "<": "&lt;"})[c]);
   let html = "", end = 0;
   for (const match of program.matchAll(TOKENS)) {
@@ -86,35 +141,37 @@ function coloured(program) {
   return html + escaped(program.slice(end)) + "\n";
 }
 
-// A textarea over the coloured code. Tab indents; Escape, then Tab leaves.
+// A transparent textarea over the highlighted code. Tab indents; Escape, then Tab leaves.
 function editor(pre, program, {run, changed}) {
   const area = element("textarea", {value: program, spellcheck: false, autocapitalize: "off", autocomplete: "off"});
   area.setAttribute("aria-label", "Code. Tab indents, Ctrl-Enter runs, Escape and then Tab leaves.");
   const frame = element("div", {className: "live-editor"});
   pre.replaceWith(frame);
   frame.append(pre, area);
-  let leaves = false;
-  const redraw = () => { pre.innerHTML = coloured(area.value); changed?.(area.value); };
+  pre.setAttribute("aria-hidden", "true");
+  pre.removeAttribute("tabindex");
+  let escaped = false;
+  const redraw = () => { pre.innerHTML = highlight(area.value); changed?.(area.value); };
   area.addEventListener("input", redraw);
   area.addEventListener("keydown", (event) => {
     if (event.key == "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); run(); }
-    if (event.key == "Tab" && !leaves && !event.shiftKey) { event.preventDefault(); insert("    "); }
-    if (event.key == "Enter" && !event.ctrlKey && !event.metaKey) {
+    if (event.key == "Tab" && !escaped && !event.shiftKey) { event.preventDefault(); insert("    "); }
+    if (event.key == "Enter" && !event.ctrlKey && !event.metaKey && !event.isComposing) {
       const line = area.value.slice(0, area.selectionStart).split("\n").at(-1);
       event.preventDefault();
       insert("\n" + line.match(/^ */)[0] + (/:\s*$/.test(line) ? "    " : ""));
     }
-    leaves = event.key == "Escape";
+    escaped = event.key == "Escape";
   });
   function insert(text) {
     // execCommand keeps the browser's undo; it is deprecated without a successor
     if (!document.execCommand("insertText", false, text)) { area.setRangeText(text, area.selectionStart, area.selectionEnd, "end"); redraw(); }
   }
-  pre.innerHTML = coloured(program);
+  pre.innerHTML = highlight(program);
   return {area, set(text) { area.value = text; redraw(); }};
 }
 
-// Elements for what a cell shows. Frames have an origin of their own, so that a shared program cannot reach the site.
+// HTML goes into frames with an origin of their own, so that its scripts cannot reach the site.
 const FRAME = `<!doctype html><meta charset="utf-8"><style>:root{color-scheme:light dark}body{margin:0;font:14px/1.5 system-ui}
 iframe{border:0!important}td,th{padding:.1em .6em;text-align:right}</style><script>addEventListener("load",()=>new ResizeObserver(()=>
 parent.postMessage({height:document.documentElement.offsetHeight},"*")).observe(document.documentElement))<\/script>`;
@@ -124,22 +181,23 @@ addEventListener("message", ({source, data}) => {
   }
 });
 
-function shown([kind, content]) {
+// The element for one output: its MIME type and content.
+function outputElement([kind, content]) {
   if (kind == "text/plain") return element("pre", {textContent: content});
   if (kind == "text/html") {
-    const page = element("template", {innerHTML: content}).content.querySelector("iframe[srcdoc]"); // a page of minigrad
+    const page = element("template", {innerHTML: content}).content.querySelector("iframe[srcdoc]"); // from mg.render.to_html
     const frame = page ? element("iframe", {title: page.title, srcdoc: page.srcdoc, className: "page"}) :
       element("iframe", {title: "Output", srcdoc: FRAME + content});
     frame.setAttribute("sandbox", "allow-scripts");
     return frame;
   }
   const encoded = kind == "image/png" ? `${kind};base64,${content}` : `${kind},${encodeURIComponent(content)}`;
-  return element("img", {alt: "The picture that the cell shows", src: `data:${encoded}`});
+  return element("img", {alt: "Picture output of the cell", src: `data:${encoded}`});
 }
 
-// The message of an error, below the lines around the one that raised it.
-function errorShown({message, line, source}) {
-  const lines = source.split("\n"), from = Math.max(0, line - 3), pre = element("pre", {className: "live-error"});
+// The message of a program's error, below the lines around the one that raised it.
+function programError({message, line, source}) {
+  const lines = source.split("\n"), from = Math.max(0, line - 3), pre = errorElement("");
   for (let i = from; line && i < Math.min(lines.length, line + 1); i++) {
     pre.append(element(i == line - 1 ? "mark" : "span", {textContent: `${String(i + 1).padStart(3)}  ${lines[i]}`}), "\n");
   }
@@ -147,93 +205,89 @@ function errorShown({message, line, source}) {
   return pre;
 }
 
-const MOST = 200_000; // characters of text that a cell shows
-
 class Cell {
-  constructor(block, all) {
+  constructor(block, cells) {
     this.block = block;
-    this.all = all;
+    this.above = [...cells];
     const text = block.querySelector("pre").textContent.replace(/\n$/, "");
     this.interactive = text.startsWith(">>>");
     this.original = !this.interactive ? text :
       text.split("\n").filter((line) => /^(>>>|\.\.\.)( |$)/.test(line)).map((line) => line.slice(4)).join("\n");
     this.program = this.original;
-    const button = (label, action, hint) => {
-      const made = element("button", {type: "button", textContent: label, title: hint});
-      made.addEventListener("click", action);
-      return made;
-    };
-    this.runner = button("Run", () => this.running ? session.restart() : this.run(), "Run this cell in your browser");
-    this.above = button("Run all to here", () => this.runAll(), "Run the cells above, and then this one");
-    this.editing = button("Edit", () => this.edit(), "Change the code");
-    this.reset = button("Reset", () => this.undo(), "Show the original code again");
-    this.reset.hidden = true;
-    this.status = element("span", {});
-    this.status.setAttribute("role", "status");
-    this.bar = element("div", {className: "live-bar"}, this.runner, ...(all.length ? [this.above] : []), this.editing, this.reset, this.status);
+    this.title = `cell ${cells.length + 1}`;
+    this.runButton = button("Run", () => this.running ? session.restart() : this.run(), "Run this cell in your browser");
+    const all = button("Run all to here", () => this.runAll(), "Run the cells above, and then this one");
+    this.editButton = button("Edit", () => this.edit(), "Change the code");
+    this.resetButton = button("Reset", () => this.reset(), "Show the original code again");
+    this.resetButton.hidden = true;
+    this.status = statusLine();
+    this.bar = element("div", {className: "live-bar"}, this.runButton, ...(cells.length ? [all] : []), this.editButton, this.resetButton, this.status);
+    this.bar.setAttribute("role", "group");
+    this.bar.setAttribute("aria-label", this.title);
     block.after(this.bar);
-    all.push(this);
   }
 
-  get title() { return `cell ${this.all.indexOf(this) + 1}`; }
-
   edit() {
-    const keys = {run: () => this.run(), changed: (text) => { this.program = text; this.reset.hidden = text == this.original; }};
+    const keys = {run: () => this.run(), changed: (text) => { this.program = text; this.resetButton.hidden = text == this.original; }};
     this.editor ??= editor(this.block.querySelector("pre"), this.program, keys);
     this.block.querySelector(".copybtn")?.remove(); // it would copy the original
-    this.editing.hidden = true;
+    this.editButton.hidden = true;
     this.editor.area.focus();
   }
 
-  undo() {
+  reset() {
     this.editor.set(this.original);
     this.editor.area.focus();
   }
 
   async runAll() {
-    for (const cell of this.all.slice(0, this.all.indexOf(this) + 1)) if (!await cell.run()) return;
+    for (const cell of [...this.above, this]) if (!await cell.run()) return;
   }
 
-  // Run the cell in place of its output, and return whether it succeeded.
-  async run() {
+  // Run the cell, and promise whether it did what the page says. Meanwhile, further calls wait for the same run.
+  run() {
+    this.running ??= this.execute().finally(() => { this.running = null; });
+    return this.running;
+  }
+
+  async execute() {
     const output = element("div", {className: "live-output"}), printed = element("pre", {});
-    const place = () => { if (!output.isConnected) { this.place(output); } };
     const print = (text) => {
-      if (!printed.isConnected) { output.append(printed); place(); }
-      if (printed.textContent.length < MOST) printed.append(text.length < MOST ? text : text.slice(0, MOST) + " … cut");
+      if (!printed.isConnected) { output.append(printed); this.place(output); printed.append(""); }
+      printed.firstChild.appendData(text);
     };
-    this.running = true;
-    this.runner.textContent = "Stop";
-    const begin = performance.now();
+    this.runButton.textContent = "Stop";
+    this.status.ariaBusy = true;
+    const begin = performance.now(), seconds = (digits) => ((performance.now() - begin) / 1000).toFixed(digits);
     const timer = setInterval(() => { if (session.ready) this.status.textContent = `Running for ${seconds(0)} s`; }, 1000);
-    const seconds = (digits) => ((performance.now() - begin) / 1000).toFixed(digits);
     let succeeded = false;
     try {
-      session.show = (text) => { this.status.textContent = text; };
-      const options = {imports: this.program, print};
-      const {shown: contents, error} = await session.call("session", "run_cell", [this.program, this.title, this.interactive], options);
-      output.append(...contents.map(shown), ...(error ? [errorShown(error)] : []));
+      session.onProgress = (text) => { this.status.textContent = text; };
+      const {outputs, error} = await session.call("run_cell", [this.program, this.title, this.interactive], {imports: this.program, print});
+      output.append(...outputs.map(outputElement), ...(error ? [programError(error)] : []));
       succeeded = !error || this.block.classList.contains("raises");
       this.status.textContent = `${error ? "Failed" : "Done"} in ${seconds(2)} s`;
     } catch (error) {
-      output.append(element("pre", {className: "live-error", textContent: error.message}));
+      output.append(errorElement(error.message));
       this.status.textContent = "";
     }
-    place();
+    this.place(output);
     clearInterval(timer);
-    this.running = false;
-    this.runner.textContent = "Run";
+    this.status.ariaBusy = false;
+    this.runButton.textContent = "Run";
     return succeeded;
   }
 
+  // Show an output in place of the one before, which at first is that of the page.
   place(output) {
-    const old = this.shown ?? this.block.closest(".cell")?.querySelector(".cell_output");
+    const old = this.output ?? this.block.closest(".cell")?.querySelector(".cell_output");
+    if (old == output) return;
     if (old) old.replaceWith(output); else this.bar.after(output);
-    this.shown = output;
+    this.output = output;
   }
 }
 
 for (const pre of document.querySelectorAll("pre")) if (pre.scrollWidth > pre.clientWidth) pre.tabIndex = 0; // keys scroll it
 const session = new Session();
 const cells = [];
-for (const block of document.querySelectorAll(".live")) new Cell(block, cells);
+for (const block of document.querySelectorAll(".live")) cells.push(new Cell(block, cells));

@@ -1,8 +1,14 @@
-// A program, and beside it the graph of its loss, drawn again while one types.
+// A program beside the graph of its loss, which is redrawn as the reader types.
 "use strict";
 {
+const lstm = (steps, unroll) => `
+lstm, head = mg.nn.LSTM(3, 8), mg.nn.Linear(8, 2)
+states, (last, cell) = lstm(np.ones((4, ${steps}, 3), np.float32))
+loss = mg.cross_entropy(head(last), [0, 1, 1, 0])
+loss.backward()
+unroll = "${unroll}"  # "fold" draws one step, "steps" all`;
 const EXAMPLES = {
-  "A line": `
+  "Linear regression": `
 rng = np.random.default_rng(0)
 x = rng.uniform(-1, 1, (50, 1))
 y = 3 * x - 1
@@ -25,7 +31,7 @@ for step in range(25):
     loss.backward()
     adam.step()
 print(f"{loss.item():.3f}")`,
-  "An own RNN": `
+  "A custom RNN": `
 W = mg.nn.init.normal((4, 4), 0.5)
 U = mg.nn.init.normal((3, 4), 0.5)
 h = mg.tensor(np.zeros(4, np.float32), requires_grad=True)
@@ -33,18 +39,8 @@ for x in np.eye(3, dtype=np.float32):
     h = mg.tanh(h @ W + x @ U)
 loss = (h**2).sum()
 loss.backward()`,
-  "An LSTM, folded": `
-lstm, head = mg.nn.LSTM(3, 8), mg.nn.Linear(8, 2)
-states, (last, cell) = lstm(np.ones((4, 30, 3), np.float32))
-loss = mg.cross_entropy(head(last), [0, 1, 1, 0])
-loss.backward()
-unroll = "fold"  # "steps" draws every step`,
-  "An LSTM, unrolled": `
-lstm, head = mg.nn.LSTM(3, 8), mg.nn.Linear(8, 2)
-states, (last, cell) = lstm(np.ones((4, 3, 3), np.float32))
-loss = mg.cross_entropy(head(last), [0, 1, 1, 0])
-loss.backward()
-unroll = "steps"`,
+  "An LSTM, folded": lstm(30, "fold"),
+  "An LSTM, unrolled": lstm(3, "steps"),
   "Attention": `
 layer = mg.nn.MultiHeadAttention(8, 2)
 x = mg.tensor(np.random.randn(1, 5, 8), "float32", requires_grad=True)
@@ -72,7 +68,7 @@ with mg.create_graph():
 loss = (gradient**2).sum()
 loss.backward()
 print(x.grad)  # 36 x³`,
-  "A NaN is born": `
+  "A NaN appears": `
 x = mg.tensor([1.0, 0.0], requires_grad=True)
 loss = mg.sqrt(x - 0.5).sum()
 loss.backward()
@@ -80,7 +76,7 @@ loss.backward()
   "A mistake": `
 layer = mg.nn.Linear(3, 4)
 loss = layer(np.ones((2, 5), np.float32)).sum()`,
-  "An own primitive": `
+  "A custom primitive": `
 @mg.primitive
 def cube(x):
     """x³, entry by entry."""
@@ -95,102 +91,104 @@ loss = cube(x).sum()
 loss.backward()
 print(x.grad)`,
 };
-const START = "import numpy as np\nimport minigrad as mg\n";
+for (const name in EXAMPLES) EXAMPLES[name] = "import numpy as np\nimport minigrad as mg\n" + EXAMPLES[name];
 
 // Runs a program in a new namespace, and returns what the page shows.
 session.setup = `
-import json
 import minigrad as mg
-import session
 
 def play(source):
-    session.names = {"__name__": "__main__"}
+    names.clear()
+    names["__name__"] = "__main__"
     with mg.record(), mg.profile() as profile:
-        result = json.loads(session.run_cell(source, "program"))
-    tensors = [v for v in session.names.values() if isinstance(v, mg.Tensor) and v.node and v.node.primitive]
-    loss = session.names.get("loss")
-    target = loss if any(loss is each for each in tensors) else tensors[-1] if tensors else None
-    drawn = ["", "", ""]
-    if target is not None:
-        inside = set(mg.graph.topological_order([target.node], lambda node: node.parents).nodes)
-        names = {k: v for k, v in session.names.items() if isinstance(v, mg.Tensor) and v.node in inside and v is not target}
-        drawn = [mg.render.to_html(target, names=names, unroll=session.names.get("unroll", "steps")), str(mg.render.to_text(target)), str(profile)]
-    return json.dumps({**result, "drawn": drawn})
+        result = run_cell(source, "program")
+    try:
+        return {**result, "views": views(profile)}
+    except Exception as error:  # such as a wrong value of unroll
+        return {**result, "views": [], "error": result["error"] or describe_error(error, source, "program")}
 
-session.play = play
+def views(profile):
+    tensors = {k: v for k, v in names.items() if isinstance(v, mg.Tensor) and v.node and v.node.primitive}
+    if not tensors:
+        return []
+    target = tensors.get("loss", [*tensors.values()][-1])
+    inside = set(mg.graph.topological_order([target.node], lambda node: node.parents).nodes)
+    shown = {k: v for k, v in names.items() if isinstance(v, mg.Tensor) and v.node in inside and v is not target}
+    page = mg.render.to_html(target, names=shown, unroll=names.get("unroll", "steps"))
+    return [page, str(mg.render.to_text(target)), str(profile)]
 `;
 
+const OWN = "Your program", PREFIX = "#code=";
 const root = document.querySelector(".live-page");
 const menu = element("select", {}, ...Object.keys(EXAMPLES).map((name) => element("option", {textContent: name})));
-const runner = element("button", {type: "button", textContent: "Run"});
-const link = element("button", {type: "button", textContent: "Copy link"});
-const status = element("span", {}), text = element("div", {className: "live-output"});
-const views = ["Graph", "Listing", "Profile"].map((name) => element("button", {type: "button", textContent: name}));
+const runButton = button("Run", () => actions.toggle(run)), link = button("Copy link", copyLink);
+const status = statusLine(), text = element("div", {className: "live-output"});
+const viewButtons = ["Graph", "Listing", "Profile"].map((name, i) => button(name, () => { view = i; draw(); }));
 const pane = element("div", {className: "pane"}, element("p", {textContent: "Click Run to load Python (16 MB) and draw the graph."}));
 const pre = element("pre", {}), code = element("div", {className: "highlight"}, pre);
 menu.setAttribute("aria-label", "Example");
-status.setAttribute("role", "status");
-root.append(element("div", {}, element("div", {className: "live-bar"}, runner, menu, link, status), code, text),
-  element("div", {}, element("div", {className: "live-bar"}, ...views), pane));
+root.append(element("div", {}, element("div", {className: "live-bar"}, runButton, menu, link, status), code, text),
+  element("div", {}, element("div", {className: "live-bar"}, ...viewButtons), pane));
 
-let view = 0, drawn = null, busy = false, again = false, live = false, timer;
-const linked = (() => { try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; } })();
-const edited = editor(pre, linked || START + EXAMPLES["A line"], {run, changed});
-if (linked) menu.prepend(element("option", {textContent: "From the address", selected: true}));
+const actions = new Actions(runButton, status, text);
+const programEditor = editor(pre, EXAMPLES[menu.value], {run: () => actions.run(run), changed});
+let view = 0, views = [], timer;
+menu.addEventListener("change", () => {
+  views = [];
+  pane.replaceChildren();
+  status.textContent = "";
+  programEditor.set(EXAMPLES[menu.value]);
+});
+addEventListener("hashchange", openLink);
+openLink();
+draw();
 
-function changed() {
+// The reader's own program stays in the menu when an example is chosen.
+function changed(program) {
+  if (program != EXAMPLES[menu.value]) {
+    if (!EXAMPLES[OWN]) menu.prepend(element("option", {textContent: OWN}));
+    EXAMPLES[OWN] = program;
+    menu.value = OWN;
+  }
   clearTimeout(timer);
-  if (live) timer = setTimeout(run, 60);
+  if (actions.awake) timer = setTimeout(() => actions.run(run), 60);
 }
 
 async function run() {
-  live = true;
-  if (busy) { again = true; return; }
-  busy = true;
-  runner.textContent = "Stop";
+  const program = programEditor.area.value;
   let printed = "";
-  session.show = (progress) => { status.textContent = progress; };
-  try {
-    const options = {imports: edited.area.value, print(piece) { if (printed.length < MOST) printed += piece; }};
-    const begin = performance.now();
-    const result = await session.call("session", "play", [edited.area.value], options);
-    text.replaceChildren(...(printed ? [element("pre", {textContent: printed})] : []),
-      ...result.shown.filter(([kind]) => kind == "text/plain").map(shown), ...(result.error ? [errorShown(result.error)] : []));
-    if (result.drawn[0] && !result.error) { drawn = result.drawn; draw(); }
-    status.textContent = `${Math.round(performance.now() - begin)} ms`;
-  } catch (error) {
-    text.replaceChildren(element("pre", {className: "live-error", textContent: error.message}));
-    live = again = false;
-  }
-  busy = false;
-  runner.textContent = "Run";
-  if (again) { again = false; run(); }
+  const result = await session.call("play", [program], {imports: program, print(piece) { printed += piece; }});
+  text.replaceChildren(...(printed ? [element("pre", {textContent: printed})] : []),
+    ...result.outputs.filter(([kind]) => kind == "text/plain").map(outputElement), ...(result.error ? [programError(result.error)] : []));
+  pane.classList.toggle("stale", !!result.error);
+  if (!result.error) { views = result.views; draw(); }
+  if (!result.error && !views.length) pane.replaceChildren(element("p", {textContent: "The program computes no tensor that could be drawn."}));
 }
 
 // A new frame replaces the old one when it is drawn, so that the picture does not flicker.
 function draw() {
-  views.forEach((button, i) => button.setAttribute("aria-pressed", i == view));
-  if (!drawn) return;
-  if (view) { pane.replaceChildren(element("pre", {textContent: drawn[view], tabIndex: 0})); return; }
-  const frame = element("iframe", {title: "The graph", srcdoc: drawn[0]});
+  viewButtons.forEach((each, i) => each.setAttribute("aria-pressed", i == view));
+  if (!views.length) return;
+  if (view) { pane.replaceChildren(element("pre", {textContent: views[view], tabIndex: 0})); return; }
+  const frame = element("iframe", {title: "The graph", srcdoc: views[0]});
   frame.setAttribute("sandbox", "allow-scripts");
   frame.addEventListener("load", () => { while (pane.firstChild != frame) pane.firstChild.remove(); });
   pane.append(frame);
 }
 
-runner.addEventListener("click", () => busy ? session.restart() : run());
-menu.addEventListener("change", () => {
-  if (!EXAMPLES[menu.value]) return;
-  drawn = null;
-  pane.replaceChildren();
-  edited.set(START + EXAMPLES[menu.value]);
-  if (live) run();
-});
-link.addEventListener("click", async () => {
-  history.replaceState(null, "", "#" + encodeURIComponent(edited.area.value));
-  await navigator.clipboard?.writeText(location.href).catch(() => {});
-  status.textContent = "The address contains the program.";
-});
-views.forEach((button, i) => button.addEventListener("click", () => { view = i; draw(); }));
-draw();
+// Show the program in the address. It runs only after a click.
+function openLink() {
+  if (!location.hash.startsWith(PREFIX)) return;
+  actions.awake = false;
+  try { programEditor.set(decodeURIComponent(location.hash.slice(PREFIX.length))); }
+  catch { text.replaceChildren(errorElement("The program in the address is damaged.")); }
+}
+
+async function copyLink() {
+  history.replaceState(null, "", PREFIX + encodeURIComponent(programEditor.area.value));
+  try {
+    await navigator.clipboard.writeText(location.href);
+    status.textContent = "Link copied.";
+  } catch { status.textContent = "Copy the address of this page: it contains the program."; }
+}
 }

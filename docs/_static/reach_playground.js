@@ -1,14 +1,12 @@
 // How far back the gradient reaches in a recurrent network that the reader chooses.
 "use strict";
 {
-// A network is trained further as long as only the number of steps grows.
+// The network stays while only `steps` grows, so that training goes on.
 session.setup = `
-import json
 import numpy as np
 import minigrad as mg
-import session
 
-kept = {"key": None}
+cache = {"key": None}
 
 def bits(rng, count, length):
     x = rng.integers(2, size=(count, length, 1))
@@ -24,22 +22,19 @@ def network(kind, width, length, bias, gain, seed):
 
 def reach(kind, width, length, bias, gain, seed, steps):
     key = kind, width, length, bias, gain, seed
-    if kept["key"] != key or kept["steps"] > steps:
-        kept.update(key=key, parts=network(*key), steps=0, accuracy=None)
-    layer, head, adam, rng = kept["parts"]
-    for kept["steps"] in range(kept["steps"] + 1, steps + 1):
+    if cache["key"] != key or cache["steps"] > steps:
+        cache.update(key=key, parts=network(*key), steps=0, accuracy=None)
+    layer, head, adam, rng = cache["parts"]
+    for cache["steps"] in range(cache["steps"] + 1, steps + 1):
         x, first = bits(rng, 32, length)
         adam.zero_grad()
         logits = head(layer(x)[0][:, -1])
         mg.cross_entropy(logits, first).backward()
         mg.optim.clip_grad_norm([*layer.parameters(), *head.parameters()], 1.0)
         adam.step()
-        kept["accuracy"] = float((logits.numpy().argmax(1) == first).mean())
+        cache["accuracy"] = float((logits.numpy().argmax(1) == first).mean())
     found = mg.render.reach({kind: layer}, bits(np.random.default_rng(seed), 1, length)[0][0])
-    norms = found.norms[kind]
-    return json.dumps({"norms": [list(row[:t + 1]) for t, row in enumerate(norms)], "accuracy": kept["accuracy"]})
-
-session.reach = reach
+    return {"norms": [list(row[:t + 1]) for t, row in enumerate(found.norms[kind])], "accuracy": cache["accuracy"]}
 `;
 
 const SLIDERS = { // label, least, most, step, start
@@ -50,53 +45,42 @@ const root = document.querySelector(".live-page");
 const kind = element("select", {}, ...["RNN", "GRU", "LSTM"].map((name) => element("option", {textContent: name})));
 kind.setAttribute("aria-label", "Network");
 kind.value = "LSTM";
-const button = (textContent) => element("button", {type: "button", textContent});
-const runner = button("Run"), train = button("Train 50 steps"), fresh = button("Untrained");
-const status = element("span", {}), canvas = element("canvas", {}), caption = element("p", {});
-status.setAttribute("role", "status");
+const runButton = button("Run", () => actions.toggle(run)), untrained = button("Untrained", changed);
+const train = button("Train 50 steps", () => { steps += 50; actions.run(run); });
+const status = statusLine(), canvas = element("canvas", {}), caption = element("div", {});
 canvas.setAttribute("role", "img");
+canvas.setAttribute("aria-label", "The triangle is empty until Python runs.");
 const inputs = {}, rows = [];
 for (const [name, [label, min, max, step, value]] of Object.entries(SLIDERS)) {
-  const shownValue = element("output", {textContent: value});
+  const number = element("span", {textContent: value});
   inputs[name] = element("input", {type: "range", min, max, step, value});
-  inputs[name].addEventListener("input", () => { shownValue.textContent = inputs[name].value; changed(); });
-  rows.push(element("label", {}, `${label} `, shownValue, inputs[name]));
+  inputs[name].addEventListener("input", () => { number.textContent = inputs[name].value; changed(); });
+  rows.push(element("label", {}, `${label} `, number, inputs[name]));
 }
-root.append(element("div", {}, element("div", {className: "live-bar"}, runner, kind, train, fresh), ...rows, status, caption),
+root.append(element("div", {}, element("div", {className: "live-bar"}, runButton, kind, train, untrained), ...rows, status, caption),
   element("div", {}, canvas));
-train.disabled = fresh.disabled = true;
+train.disabled = untrained.disabled = true;
 
-let steps = 0, busy = false, again = false, live = false;
+const actions = new Actions(runButton, status, caption);
+let steps = 0;
 kind.addEventListener("change", changed);
-runner.addEventListener("click", () => busy ? session.restart() : run());
-train.addEventListener("click", () => { steps += 50; run(); });
-fresh.addEventListener("click", changed);
 
-function changed() { steps = 0; inputs.bias.disabled = kind.value != "LSTM"; if (live) run(); }
+function changed() {
+  steps = 0;
+  inputs.bias.disabled = kind.value != "LSTM";
+  if (actions.awake) actions.run(run);
+}
 
 async function run() {
-  live = true;
-  if (busy) { again = true; return; }
-  busy = true;
-  runner.textContent = "Stop";
-  session.show = (progress) => { status.textContent = progress; };
-  try {
-    const {width, length, bias, gain, seed} = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, +input.value]));
-    const begin = performance.now();
-    const found = await session.call("session", "reach", [kind.value, width, length, bias, gain, seed, steps]);
-    draw(found.norms);
-    const trained = found.accuracy == null ? "untrained" : `after ${steps} steps, ${Math.round(100 * found.accuracy)} % of the last batch right`;
-    const corner = found.norms.at(-1)[0];
-    caption.textContent = canvas.ariaLabel = `${kind.value}, ${trained}. From the first state to the last, a change grows at most by a factor of ${corner.toPrecision(2)}.`;
-    status.textContent = `${Math.round(performance.now() - begin)} ms`;
-    train.disabled = fresh.disabled = false;
-  } catch (error) {
-    status.textContent = error.message;
-    live = again = false;
-  }
-  busy = false;
-  runner.textContent = "Run";
-  if (again) { again = false; run(); }
+  const {width, length, bias, gain, seed} = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, +input.value]));
+  const network = kind.value, trained = steps;
+  const {norms, accuracy} = await session.call("reach", [network, width, length, bias, gain, seed, trained]);
+  draw(norms);
+  const state = trained ? `after ${trained} steps, ${Math.round(100 * accuracy)} % of the last batch right` : "untrained";
+  const words = `${network}, ${state}. From the first state to the last, a change grows at most by a factor of ${norms.at(-1)[0].toPrecision(2)}.`;
+  caption.replaceChildren(element("p", {textContent: words}));
+  canvas.setAttribute("aria-label", words);
+  train.disabled = untrained.disabled = false;
 }
 
 // Blue below 1, white at 1, red above it, on a logarithmic scale from 1e-6 to 1e6.

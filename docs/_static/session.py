@@ -1,4 +1,4 @@
-"""Run code cells in the worker of a page, and return what they show as JSON."""
+"""Run code cells in the worker of a page. A page may add functions of its own with `prepare`."""
 
 import ast
 import base64
@@ -10,15 +10,25 @@ import sys
 import traceback
 
 os.environ["MPLBACKEND"] = "agg"  # figures are shown when their cell ends
-names = {"__name__": "__main__"}  # of all cells of the page
+names = {"__name__": "__main__"}  # the namespace that all cells share
 
 
-def run_cell(source: str, cell: str, interactive: bool = False) -> str:
-    """Run a cell, and return JSON: a list `shown` of MIME types and contents, and the `error`, or null.
+def prepare(program: str) -> None:
+    """Run a page's program in this module."""
+    exec(program, globals())
 
-    cell: its title, which stands in tracebacks for a file. interactive: show each expression, not only the last one.
+
+def call(name: str, *values: object) -> str:
+    """Call a function of this module, and return its result as JSON."""
+    return json.dumps(globals()[name](*values))
+
+
+def run_cell(source: str, cell: str, interactive: bool = False) -> dict[str, object]:
+    """Run a cell, and return its `outputs`, a list of MIME types and contents, and the `error`, or None.
+
+    cell: the title that tracebacks show as the file. interactive: show each expression, not only the last one.
     """
-    shown, error = [], None
+    outputs, error = [], None
     linecache.cache[cell] = len(source), None, source.splitlines(keepends=True), cell
     try:
         body = ast.parse(source, cell).body
@@ -26,18 +36,23 @@ def run_cell(source: str, cell: str, interactive: bool = False) -> str:
         for i, statement in enumerate(body):
             if isinstance(statement, ast.Expr) and (interactive or (i == len(body) - 1 and not silent)):
                 value = eval(compile(ast.Expression(statement.value), cell, "eval"), names)
-                shown += [content_of(value)] if value is not None else []
+                if value is not None:
+                    outputs.append(display_data(value))
+                    if interactive and outputs[-1][0] == "text/plain":
+                        print(outputs.pop()[1])  # in order with what the other statements print
             else:
                 exec(compile(ast.Module([statement], []), cell, "exec"), names)
-            if interactive:
-                print(end="", flush=True)
+        outputs += figures()
     except BaseException as caught:
-        error = described(caught, source, cell)
-    return json.dumps({"shown": [*shown, *figures()], "error": error})
+        error = describe_error(caught, source, cell)
+    print(end="", flush=True)
+    return {"outputs": outputs, "error": error}
 
 
-def content_of(value: object) -> tuple[str, str]:
-    """Return the best MIME type that a page shows, and the content."""
+def display_data(value: object) -> tuple[str, str]:
+    """Return the richest MIME type of a value that the page can show, and its content."""
+    if isinstance(value, type):
+        return "text/plain", repr(value)
     if hasattr(value, "_repr_mimebundle_"):
         return "text/plain", value._repr_mimebundle_()["text/plain"]
     for kind, method in (("image/svg+xml", "_repr_svg_"), ("text/html", "_repr_html_"), ("image/png", "_repr_png_")):
@@ -48,22 +63,25 @@ def content_of(value: object) -> tuple[str, str]:
 
 
 def figures() -> list[tuple[str, str]]:
-    """Return the open figures of matplotlib, and close them."""
+    """Return the open figures of matplotlib as PNG pictures, and close them."""
     pyplot, pictures = sys.modules.get("matplotlib.pyplot"), []
-    for number in pyplot.get_fignums() if pyplot else ():
-        file = io.BytesIO()
-        pyplot.figure(number).savefig(file)
-        pictures.append(("image/png", base64.b64encode(file.getvalue()).decode()))
-        pyplot.close(number)
+    try:
+        for number in pyplot.get_fignums() if pyplot else ():
+            file = io.BytesIO()
+            pyplot.figure(number).savefig(file, format="png")
+            pictures.append(("image/png", base64.b64encode(file.getvalue()).decode()))
+    finally:
+        if pyplot:
+            pyplot.close("all")
     return pictures
 
 
-def described(error: BaseException, source: str, cell: str) -> dict[str, object]:
-    """Return the message of an error, and the last line of the cell that led to it, from 1; 0 if there is none."""
+def describe_error(error: BaseException, source: str, cell: str) -> dict[str, object]:
+    """Return an error's message, and the innermost line of the cell in its traceback, from 1; 0 if there is none."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == cell]
     if isinstance(error, SyntaxError) and error.filename == cell:
         lines.append(error.lineno)
     message = "".join(traceback.format_exception_only(error)).strip()
     if isinstance(error, ModuleNotFoundError):
-        message += "\nThis site does not have it for the browser. Run the page as a notebook on your machine."
+        message += "\nThis site does not have it for the browser."
     return {"message": message, "line": lines[-1] if lines else 0, "source": source}

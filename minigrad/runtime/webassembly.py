@@ -1,6 +1,7 @@
-"""Free graphs in WebAssembly, whose stack is too small for CPython's way.
+"""Free graphs without recursion in WebAssembly, whose stack is small.
 
-CPython frees a chain of up to 5,000 objects by recursion. There, `minigrad` calls `free_without_recursion`.
+CPython frees chains of up to 5,000 objects by recursion, which overflows that stack. `import minigrad` calls
+`free_without_recursion` there.
 """
 
 import sys

@@ -1,16 +1,16 @@
 // Run minigrad's tests in WebAssembly:
-//   node tests/live/in_node.mjs PYODIDE WHEELS PACKAGES [pytest's arguments]
-// PYODIDE is the folder of the npm package, WHEELS has NumPy's wheel for it, and PACKAGES pure-Python packages: pytest, …
+//   node tests/live/in_node.mjs PYODIDE PACKAGES [pytest's arguments]
+// PYODIDE is a folder with the npm package and NumPy's wheel for it, and PACKAGES one with pure-Python packages: pytest, …
 // The checkout is copied to memory, so a run changes nothing on disk. Exits with pytest's status.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-const [pyodide, wheels, packages, ...args] = process.argv.slice(2);
+const [pyodide, packages, ...args] = process.argv.slice(2);
 const { loadPyodide } = await import(join(resolve(pyodide), "pyodide.mjs"));
 const python = await loadPyodide({ env: { ...process.env, HOME: "/home/pyodide" } });
-for (const wheel of readdirSync(wheels).filter((name) => name.endsWith(".whl"))) {
-  python.unpackArchive(new Uint8Array(readFileSync(join(wheels, wheel))), "whl", { extractDir: "/wheels" });
+for (const wheel of readdirSync(pyodide).filter((name) => name.endsWith(".whl"))) {
+  python.unpackArchive(new Uint8Array(readFileSync(join(pyodide, wheel))), "whl", { extractDir: "/wheels" });
 }
 for (const [name, folder] of Object.entries({ checkout: join(import.meta.dirname, "../.."), packages })) {
   python.FS.mkdirTree(`/disk/${name}`);
