@@ -64,11 +64,12 @@ def add_script(app, page, template, context, doctree) -> None:
 
 def write_packages(site: Path, folder: str) -> None:
     """Write _live/: archives of packages, their entries of Pyodide's lock file, certificates, and Pyodide if given."""
-    live = site / "_live"
-    shutil.rmtree(live, ignore_errors=True)
+    shutil.rmtree(live := site / "_live", ignore_errors=True)
     live.mkdir()
-    entries = [write_archive(live, name, ROOT, (ROOT / name).rglob("*"), needs) for name, needs in OUR_PACKAGES.items()]
-    entries.append(write_archive(live, WEIGHTS, WEIGHTS_FOLDER, WEIGHTS_FOLDER.rglob("*"), []))
+    entries = [write_archive(live, WEIGHTS, WEIGHTS_FOLDER, WEIGHTS_FOLDER.rglob("*"), [])]
+    entries += [
+        write_archive(live, name, ROOT, (ROOT / name).rglob("*"), needs) for name, needs in OUR_PACKAGES.items()
+    ]
     for name, needs in INSTALLED.items():
         found = distribution(name)
         files = [Path(found.locate_file(file)) for file in found.files or ()]
@@ -79,7 +80,8 @@ def write_packages(site: Path, folder: str) -> None:
     shutil.copy(ROOT / "theory" / "checker.py", live)
     for claim in (claim for claim in CLAIMS.values() if claim.certify):
         write_certificates(claim, live / f"{claim.number.replace(' ', '-')}.json")
-    (live / "claims.json").write_text(json.dumps([(c.number, c.title, bool(c.certify)) for c in CLAIMS.values()]))
+    claims = [(c.number, c.title, bool(c.certify), bool(c.corrected)) for c in CLAIMS.values()]
+    (live / "claims.json").write_text(json.dumps(claims))
     (live / "packages.json").write_text(json.dumps({entry["name"]: entry for entry in entries}))
 
 

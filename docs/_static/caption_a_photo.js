@@ -18,64 +18,43 @@ def caption(photo):
 `;
 
 const root = document.querySelector(".live-page");
-const load = button("Load the captioner (45 MB, for research and education only)", prepare);
+const load = button("Load the captioner (45 MB, for research and education only)", () => actions.toggle(prepare));
 const file = element("input", {type: "file", accept: "image/*", disabled: true});
-const status = statusLine(), image = element("img", {alt: "", hidden: true}), map = element("canvas", {width: 7, height: 7});
-const text = element("div", {});
-let photo = null, reading = false;
+const status = new Status(), image = element("img", {hidden: true}), map = element("canvas", {width: 7, height: 7});
+const text = element("div", {}), actions = new Actions(load, status, text);
 file.setAttribute("aria-label", "Photo");
 map.setAttribute("aria-hidden", "true");
-root.append(element("div", {}, element("div", {className: "live-bar"}, load, file), status, text),
+root.append(element("div", {}, element("div", {className: "live-bar"}, load, file), status.line, text),
   element("div", {className: "photo"}, image, map));
-file.addEventListener("change", () => caption(file.files[0]));
+image.addEventListener("error", () => { image.hidden = true; }); // the captioner says why
+file.addEventListener("change", () => choose(file.files[0]));
 root.addEventListener("dragover", (event) => event.preventDefault());
-root.addEventListener("drop", (event) => { event.preventDefault(); caption(event.dataTransfer.files[0]); });
+root.addEventListener("drop", (event) => { event.preventDefault(); choose(event.dataTransfer.files[0]); });
 
 async function prepare() {
-  load.disabled = true;
-  status.ariaBusy = true;
-  session.onProgress = (progress) => { status.textContent = progress || "Preparing the captioner …"; };
-  try {
-    await session.call("run_cell", ["", "empty"]);
-    status.textContent = "Choose a photo, or drop one here.";
-    load.hidden = true;
-    file.disabled = false;
-    file.focus();
-  } catch (error) {
-    status.textContent = error.message;
-    load.disabled = false;
-  }
-  status.ariaBusy = false;
+  await session.call("run_cell", ["", "empty"]);
+  text.textContent = "Choose a photo, or drop one here.";
+  load.hidden = true;
+  file.disabled = false;
+  file.focus();
 }
 
-// Caption a photo. The last of those that were chosen meanwhile is next.
-async function caption(chosen) {
-  photo = chosen;
-  if (file.disabled) status.textContent = "Load the captioner first.";
-  if (file.disabled || reading) return;
-  reading = true;
-  while (photo) {
-    [chosen, photo] = [photo, null];
-    status.textContent = "Reading the photo …";
-    text.replaceChildren();
-    show(null);
-    URL.revokeObjectURL(image.src);
-    image.src = URL.createObjectURL(chosen);
-    image.hidden = false;
-    const begin = performance.now();
-    try {
-      const [best, ...others] = await session.call("caption", [new Uint8Array(await chosen.arrayBuffer())]);
-      const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-      status.textContent = `${seconds} s. Point at a word to see where the captioner looked.`;
-      image.alt = best.text;
-      text.append(element("p", {className: "words"}, ...best.words.map((word, i) => wordShown(word, best.probabilities[i], best.attention[i]))),
-        element("p", {textContent: `${best.unsure ? "The captioner is not sure. " : ""}It also considered:`}),
-        element("ul", {}, ...others.map((other) => element("li", {textContent: other.text + (other.unsure ? " (not sure)" : "")}))));
-    } catch (error) {
-      status.textContent = error.message.trim().split("\n").at(-1);
-    }
-  }
-  reading = false;
+function choose(photo) {
+  if (file.disabled) text.textContent = "Load the captioner first.";
+  else if (photo) actions.run(() => caption(photo));
+}
+
+async function caption(photo) {
+  text.replaceChildren();
+  show(null);
+  URL.revokeObjectURL(image.src);
+  Object.assign(image, {src: URL.createObjectURL(photo), alt: "", hidden: false});
+  const [best, ...others] = await session.call("caption", [new Uint8Array(await photo.arrayBuffer())]);
+  image.alt = best.text;
+  text.append(element("p", {className: "words"}, ...best.words.map((word, i) => wordShown(word, best.probabilities[i], best.attention[i]))),
+    element("p", {textContent: "Point at a word to see where the captioner looked."}),
+    element("p", {textContent: `${best.unsure ? "The captioner is not sure. " : ""}It also considered:`}),
+    element("ul", {}, ...others.map((other) => element("li", {textContent: other.text + (other.unsure ? " (not sure)" : "")}))));
 }
 
 function wordShown(word, probability, attention) {

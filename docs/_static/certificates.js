@@ -8,27 +8,27 @@ from pathlib import Path
 import checker
 
 def check(text, with_new_checksum):
-    if with_new_checksum:
-        content = json.loads(text)
-        content.pop("sha256", None)
-        content["sha256"] = checker.digest(content)
-        text = checker.canonical(content)
-    Path("claim.json").write_bytes(text.encode())
     try:
+        if with_new_checksum:
+            content = json.loads(text)
+            content.pop("sha256", None)
+            content["sha256"] = checker.digest(content)
+            text = checker.canonical(content)
+        Path("claim.json").write_bytes(text.encode())
         return {"text": text, "proven": checker.check_file("claim.json")}
     except Exception as error:
         return {"text": text, "rejected": f"{error} ({type(error).__name__})"}
 `;
 
 const root = document.querySelector(".live-page");
-const menu = element("select", {}), status = statusLine(), text = element("div", {className: "live-output"});
+const menu = element("select", {}), status = new Status(), text = element("div", {className: "live-output"});
 const area = element("textarea", {spellcheck: false, className: "certificate"});
 menu.setAttribute("aria-label", "Claim");
 area.setAttribute("aria-label", "Certificate");
 const examples = button("Run the examples", () => actions.toggle(runExamples));
 const ofCertificate = [button("Check", () => check(false)), button("Renew the checksum", () => check(true)), button("Reset", choose)];
 root.append(element("div", {}, element("div", {className: "live-bar"}, menu, ...ofCertificate, examples), area),
-  element("div", {}, element("div", {className: "live-bar"}, status), text));
+  element("div", {}, element("div", {className: "live-bar"}, status.line), text));
 const actions = new Actions(examples, status, text);
 menu.addEventListener("change", choose);
 let claims;
@@ -47,7 +47,7 @@ async function fetched(name) {
 Promise.all([fetched("claims.json"), fetched("checker.py")]).then(([list, checker]) => {
   claims = JSON.parse(list);
   session.setup = `open("checker.py", "w").write(${JSON.stringify(checker)})\n${CHECK}`;
-  menu.append(...claims.map(([number, title]) => element("option", {value: number, textContent: `${number} ${title}`})));
+  menu.append(...claims.map(([number, title, , refuted]) => element("option", {value: number, textContent: `${number} ${title}${refuted ? " (refuted)" : ""}`})));
   menu.value = "4-1";
   examples.disabled = false;
   choose();
@@ -58,7 +58,7 @@ async function choose() {
   area.value = certified ? "" : "This claim has no certificate.";
   disable(true);
   text.replaceChildren();
-  status.textContent = "";
+  status.show("");
   try {
     const certificate = certified && await fetched(`${number.replace(" ", "-")}.json`);
     if (menu.value != number || !certified) return;
@@ -74,7 +74,8 @@ function check(withNewChecksum) {
     if (menu.value != number) return;
     if (withNewChecksum) area.value = checked;
     const lines = (proven ?? [rejected]).map((line) => element("pre", {textContent: line}));
-    text.replaceChildren(element("p", {}, element("strong", {textContent: proven ? "Accepted: each of these is proven." : "Rejected:"})), ...lines);
+    text.replaceChildren(element("p", {}, element("strong", {textContent: proven ? "Accepted: the numbers prove these sentences." : "Rejected:"})), ...lines);
+    text.scrollIntoView({block: "nearest"});
   });
 }
 

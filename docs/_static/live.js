@@ -49,8 +49,9 @@ class Session {
   }
 
   restart() {
-    this.stop("Stopped. All variables are lost.");
-    this.start();
+    const started = this.ready;
+    this.stop(started ? "Stopped. All variables are lost." : "Stopped.");
+    if (started) this.start();
   }
 
   stop(why) {
@@ -78,17 +79,35 @@ function button(label, action, title = "") {
   return made;
 }
 
-// A line that screen readers read aloud unless it is busy.
-function statusLine() {
-  const line = element("span", {});
-  line.setAttribute("role", "status");
-  return line;
+// A line that says what runs and for how long. Screen readers read it aloud when that ends.
+class Status {
+  line = element("span", {role: "status"});
+
+  begin() {
+    this.begun = performance.now();
+    this.line.ariaBusy = true;
+    session.onProgress = (text) => this.show(text);
+    this.timer = setInterval(() => { if (session.ready) this.show(`Running for ${this.time(0)}`); }, 1000);
+  }
+
+  time(digits = 2) {
+    const ms = performance.now() - this.begun;
+    return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(digits)} s`;
+  }
+
+  show(text) { this.line.textContent = text; }
+
+  end(text) {
+    clearInterval(this.timer);
+    this.line.ariaBusy = false;
+    this.show(text);
+  }
 }
 
 function errorElement(message) { return element("pre", {className: "live-error", textContent: message}); }
 
 // The actions of a live page: one at a time, with a button that says Stop meanwhile. The last of those that were asked
-// for meanwhile runs afterwards.
+// for meanwhile runs afterwards. An action promises whether it failed.
 class Actions {
   next = null;
   awake = false; // whether an action has run, so that later ones may follow without a click
@@ -100,20 +119,18 @@ class Actions {
     if (this.running) return;
     this.running = this.awake = true;
     this.button.textContent = "Stop";
-    this.status.ariaBusy = true;
-    session.onProgress = (progress) => { this.status.textContent = progress; };
     while (this.next) {
-      const begin = performance.now();
       [action, this.next] = [this.next, null];
+      this.status.begin();
       try {
-        await action();
-        this.status.textContent = `${Math.round(performance.now() - begin)} ms`;
+        const failed = await action();
+        this.status.end(`${failed ? "Failed" : "Done"} in ${this.status.time()}`);
       } catch (error) {
+        this.status.end("");
         this.output.replaceChildren(errorElement(error.message));
         this.next = null; this.awake = false;
       }
     }
-    this.status.ariaBusy = false;
     this.button.textContent = this.label;
     this.running = false;
   }
@@ -220,8 +237,8 @@ class Cell {
     this.editButton = button("Edit", () => this.edit(), "Change the code");
     this.resetButton = button("Reset", () => this.reset(), "Show the original code again");
     this.resetButton.hidden = true;
-    this.status = statusLine();
-    this.bar = element("div", {className: "live-bar"}, this.runButton, ...(cells.length ? [all] : []), this.editButton, this.resetButton, this.status);
+    this.status = new Status();
+    this.bar = element("div", {className: "live-bar"}, this.runButton, ...(cells.length ? [all] : []), this.editButton, this.resetButton, this.status.line);
     this.bar.setAttribute("role", "group");
     this.bar.setAttribute("aria-label", this.title);
     block.after(this.bar);
@@ -257,23 +274,19 @@ class Cell {
       printed.firstChild.appendData(text);
     };
     this.runButton.textContent = "Stop";
-    this.status.ariaBusy = true;
-    const begin = performance.now(), seconds = (digits) => ((performance.now() - begin) / 1000).toFixed(digits);
-    const timer = setInterval(() => { if (session.ready) this.status.textContent = `Running for ${seconds(0)} s`; }, 1000);
+    this.status.begin();
     let succeeded = false;
     try {
-      session.onProgress = (text) => { this.status.textContent = text; };
       const {outputs, error} = await session.call("run_cell", [this.program, this.title, this.interactive], {imports: this.program, print});
+      if (error?.message.startsWith("NameError") && this.above.length) error.message += "\nDid you run the cells above?";
       output.append(...outputs.map(outputElement), ...(error ? [programError(error)] : []));
       succeeded = !error || this.block.classList.contains("raises");
-      this.status.textContent = `${error ? "Failed" : "Done"} in ${seconds(2)} s`;
+      this.status.end(`${error ? "Failed" : "Done"} in ${this.status.time()}`);
     } catch (error) {
       output.append(errorElement(error.message));
-      this.status.textContent = "";
+      this.status.end("");
     }
     this.place(output);
-    clearInterval(timer);
-    this.status.ariaBusy = false;
     this.runButton.textContent = "Run";
     return succeeded;
   }

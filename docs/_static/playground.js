@@ -103,7 +103,7 @@ def play(source):
     with mg.record(), mg.profile() as profile:
         result = run_cell(source, "program")
     try:
-        return {**result, "views": views(profile)}
+        return {**result, "views": views(profile) if "loss" in names or not result["error"] else []}
     except Exception as error:  # such as a wrong value of unroll
         return {**result, "views": [], "error": result["error"] or describe_error(error, source, "program")}
 
@@ -113,21 +113,21 @@ def views(profile):
         return []
     target = tensors.get("loss", [*tensors.values()][-1])
     inside = set(mg.graph.topological_order([target.node], lambda node: node.parents).nodes)
-    shown = {k: v for k, v in names.items() if isinstance(v, mg.Tensor) and v.node in inside and v is not target}
+    shown = {k: v for k, v in reversed(names.items()) if isinstance(v, mg.Tensor) and v.node in inside and v is not target}
     page = mg.render.to_html(target, names=shown, unroll=names.get("unroll", "steps"))
-    return [page, str(mg.render.to_text(target)), str(profile)]
+    return [page, str(mg.render.to_text(target, names=shown)), str(profile)]
 `;
 
 const OWN = "Your program", PREFIX = "#code=";
 const root = document.querySelector(".live-page");
 const menu = element("select", {}, ...Object.keys(EXAMPLES).map((name) => element("option", {textContent: name})));
 const runButton = button("Run", () => actions.toggle(run)), link = button("Copy link", copyLink);
-const status = statusLine(), text = element("div", {className: "live-output"});
+const status = new Status(), text = element("div", {className: "live-output"});
 const viewButtons = ["Graph", "Listing", "Profile"].map((name, i) => button(name, () => { view = i; draw(); }));
 const pane = element("div", {className: "pane"}, element("p", {textContent: "Click Run to load Python (16 MB) and draw the graph."}));
 const pre = element("pre", {}), code = element("div", {className: "highlight"}, pre);
 menu.setAttribute("aria-label", "Example");
-root.append(element("div", {}, element("div", {className: "live-bar"}, runButton, menu, link, status), code, text),
+root.append(element("div", {}, element("div", {className: "live-bar"}, runButton, menu, link, status.line), code, text),
   element("div", {}, element("div", {className: "live-bar"}, ...viewButtons), pane));
 
 const actions = new Actions(runButton, status, text);
@@ -136,7 +136,7 @@ let view = 0, views = [], timer;
 menu.addEventListener("change", () => {
   views = [];
   pane.replaceChildren();
-  status.textContent = "";
+  status.show("");
   programEditor.set(EXAMPLES[menu.value]);
 });
 addEventListener("hashchange", openLink);
@@ -160,9 +160,10 @@ async function run() {
   const result = await session.call("play", [program], {imports: program, print(piece) { printed += piece; }});
   text.replaceChildren(...(printed ? [element("pre", {textContent: printed})] : []),
     ...result.outputs.filter(([kind]) => kind == "text/plain").map(outputElement), ...(result.error ? [programError(result.error)] : []));
-  pane.classList.toggle("stale", !!result.error);
-  if (!result.error) { views = result.views; draw(); }
+  pane.classList.toggle("stale", !!result.error && !result.views.length);
+  if (!result.error || result.views.length) { views = result.views; draw(); }
   if (!result.error && !views.length) pane.replaceChildren(element("p", {textContent: "The program computes no tensor that could be drawn."}));
+  return !!result.error;
 }
 
 // A new frame replaces the old one when it is drawn, so that the picture does not flicker.
@@ -188,7 +189,7 @@ async function copyLink() {
   history.replaceState(null, "", PREFIX + encodeURIComponent(programEditor.area.value));
   try {
     await navigator.clipboard.writeText(location.href);
-    status.textContent = "Link copied.";
-  } catch { status.textContent = "Copy the address of this page: it contains the program."; }
+    status.show("Link copied.");
+  } catch { status.show("Copy the address of this page: it contains the program."); }
 }
 }

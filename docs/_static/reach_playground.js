@@ -47,9 +47,9 @@ kind.setAttribute("aria-label", "Network");
 kind.value = "LSTM";
 const runButton = button("Run", () => actions.toggle(run)), untrained = button("Untrained", changed);
 const train = button("Train 50 steps", () => { steps += 50; actions.run(run); });
-const status = statusLine(), canvas = element("canvas", {}), caption = element("div", {});
+const status = new Status(), canvas = element("canvas", {}), caption = element("div", {textContent: "Click Run to load Python (16 MB) and draw the triangle."});
 canvas.setAttribute("role", "img");
-canvas.setAttribute("aria-label", "The triangle is empty until Python runs.");
+canvas.ariaLabel = "The triangle is empty until Python runs.";
 const inputs = {}, rows = [];
 for (const [name, [label, min, max, step, value]] of Object.entries(SLIDERS)) {
   const number = element("span", {textContent: value});
@@ -57,8 +57,8 @@ for (const [name, [label, min, max, step, value]] of Object.entries(SLIDERS)) {
   inputs[name].addEventListener("input", () => { number.textContent = inputs[name].value; changed(); });
   rows.push(element("label", {}, `${label} `, number, inputs[name]));
 }
-root.append(element("div", {}, element("div", {className: "live-bar"}, runButton, kind, train, untrained), ...rows, status, caption),
-  element("div", {}, canvas));
+root.append(element("div", {}, element("div", {className: "live-bar"}, runButton, kind, train, untrained), ...rows, status.line, caption),
+  element("div", {}, canvas, element("p", {className: "scale"}, "≤ 0.001", element("span", {}), "≥ 1000")));
 train.disabled = untrained.disabled = true;
 
 const actions = new Actions(runButton, status, caption);
@@ -77,15 +77,15 @@ async function run() {
   const {norms, accuracy} = await session.call("reach", [network, width, length, bias, gain, seed, trained]);
   draw(norms);
   const state = trained ? `after ${trained} steps, ${Math.round(100 * accuracy)} % of the last batch right` : "untrained";
-  const words = `${network}, ${state}. From the first state to the last, a change grows at most by a factor of ${norms.at(-1)[0].toPrecision(2)}.`;
+  const words = `${network}, ${state}. A small change of the first state reaches the last multiplied by at most ${+norms.at(-1)[0].toPrecision(2)}.`;
   caption.replaceChildren(element("p", {textContent: words}));
-  canvas.setAttribute("aria-label", words);
+  canvas.ariaLabel = words;
   train.disabled = untrained.disabled = false;
 }
 
-// Blue below 1, white at 1, red above it, on a logarithmic scale from 1e-6 to 1e6.
+// Blue below 1, white at 1, red above it, on a logarithmic scale.
 function colour(norm) {
-  const shade = Math.max(-1, Math.min(1, Math.log10(norm) / 6)), rest = Math.round(255 * (1 - Math.abs(shade)));
+  const shade = Math.max(-1, Math.min(1, Math.log10(norm) / 3)), rest = Math.round(255 * (1 - Math.abs(shade)));
   return shade < 0 ? `rgb(${rest},${rest},255)` : `rgb(255,${rest},${rest})`;
 }
 

@@ -76,6 +76,7 @@ async function answer({start: options, id, name, values, imports}) {
       postMessage({id, value: JSON.parse(python.pyimport("session").call(name, ...values))});
     }
   } catch (error) {
-    postMessage({id, failed: String(error?.message ?? error), fatal: error?.pyodide_fatal_error});
+    const message = String(error?.message ?? error).trim().replace(/^Traceback[^]*\n(\w+\.)*/, ""); // only the last line
+    postMessage({id, failed: message, fatal: error?.pyodide_fatal_error});
   }
 }

@@ -230,7 +230,7 @@ def test_the_playground_draws_its_examples_and_programs_in_the_address(visit):
     assert len(names) >= 10
     for name in names:
         choose(window, ".live-page select", name)
-        wait(window, f"!session.calls.size && document.querySelector('{STATUS}').textContent.endsWith(' ms')")
+        wait(window, f"!session.calls.size && document.querySelector('{STATUS}').textContent.match(/in .* m?s$/)")
         shown = window.run("return document.querySelector('.live-output').textContent")
         assert errors.get(name, printed.get(name, "")) in shown
         assert bool(texts(window, ".live-error")) == (name in errors), shown
@@ -241,6 +241,9 @@ def test_the_playground_draws_its_examples_and_programs_in_the_address(visit):
     window.run("document.querySelector('.live-page textarea').select()")
     window.keys("import minigrad as mg" + ENTER + "loss = mg.tensor(3.0, requires_grad=True) * 2")
     wait(window, "document.querySelector('.pane iframe')?.srcdoc.includes('multiply')")
+    window.keys(ENTER + "1 / 0")  # the graph of the loss stays, as it precedes the error
+    wait(window, f"document.querySelector('{STATUS}').textContent.startsWith('Failed')")
+    assert "multiply" in window.run("return document.querySelector('.pane:not(.stale) iframe').srcdoc")
     press(window, "Copy link")
     link = window.run("return location.hash")
     visit("index.html")
@@ -265,11 +268,11 @@ def test_reach_equals_that_of_native_python(visit):
             expected = native.reach(*choice, steps)
             for ours, theirs in zip(live["norms"], expected["norms"], strict=True):
                 np.testing.assert_allclose(ours, theirs, rtol=tolerance)
-    before = texts(window, ".live-page p")[-1]
+    before = texts(window, ".live-page p")[0]
     choose(window, ".live-page input[max='5']", -2)
     wait(window, "!session.calls.size")
     press(window, "Train 50 steps")
-    after = texts(window, ".live-page p")[-1]
+    after = texts(window, ".live-page p")[0]
     assert "untrained" in before
     assert "after 50 steps" in after
 
@@ -287,6 +290,9 @@ def test_a_changed_certificate_is_rejected(visit):
     press(window, "Renew the checksum")
     assert texts(window, ".live-output strong") == ["Rejected:"]
     assert "SHA-256" not in texts(window, ".live-output")[0]
+    window.run("document.querySelector('.certificate').value = '['")
+    press(window, "Renew the checksum")
+    assert texts(window, ".live-output strong") == ["Rejected:"]
     press(window, "Reset")
     press(window, "Check")
     assert texts(window, ".live-output strong")[0].startswith("Accepted")
@@ -304,3 +310,7 @@ def test_a_photo_has_its_native_caption_and_stays_here(visit):
     (expected,) = captioning.load().caption([PHOTO])
     assert texts(window, ".words button") == list(expected.words)
     assert all(url.startswith("blob:") for url in window.requests())
+    window.choose("input[type=file]", Path(__file__))
+    wait(window, "document.querySelector('.live-error')")
+    assert texts(window, ".live-error")[0].startswith("PhotoError: ")
+    wait(window, "document.querySelector('.photo img').hidden")
