@@ -263,7 +263,7 @@ def test_reach_equals_that_of_native_python(visit):
     native = ModuleType("session")
     exec(window.run("return session.setup"), vars(native))
     for choice in (["LSTM", 16, 30, 1, 1, 0], ["RNN", 8, 20, 1, 1.5, 3], ["GRU", 8, 20, 1, 0.5, 1]):
-        for steps, tolerance in ((0, 1e-12), (50, 1e-6)):  # training amplifies the round-off by which processors differ
+        for steps, tolerance in ((0, 1e-12), (50, 1e-5)):  # training amplifies the round-off by which processors differ
             live = awaited(window, "return session.call('reach', arguments[0])", [*choice, steps])
             expected = native.reach(*choice, steps)
             for ours, theirs in zip(live["norms"], expected["norms"], strict=True):
