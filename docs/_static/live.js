@@ -37,7 +37,7 @@ class Session {
     if (failed) call.reject(new Error(failed)); else call.resolve(value);
   }
 
-  fail(message) { this.stop(`Python could not be loaded: ${message}. Check the network, and try again.`); }
+  fail(message) { this.stop(`Python could not be loaded: ${message.replace(/\.$/, "")}. Check the network, and try again.`); }
 
   // Call a function of session.py in the worker, and promise its result. `imports` is a program whose imports it needs,
   // and `print` gets what it prints.

@@ -3,7 +3,7 @@
 let python = null, current = 0, printed = 0, loaded = 0, reported = 0;
 
 const LIMIT = 32768; // pages of 64 KiB: a program that needs more than 2 GiB gets a MemoryError
-const Memory = WebAssembly.Memory;
+const {Memory, instantiateStreaming} = WebAssembly;
 WebAssembly.Memory = function (sizes) { return new Memory({...sizes, maximum: Math.min(sizes.maximum ?? LIMIT, LIMIT)}); };
 
 // Fetch with two more attempts, and count bytes. After the first visit the .wasm file stays uncounted, because browsers
@@ -26,6 +26,11 @@ async function fetchAgain(first, ...request) {
 
 function count(bytes) { if ((loaded += bytes) - reported > 1e5) postMessage({loaded: reported = loaded}); }
 
+// Pyodide waits forever for machine code that arrives damaged. This promise fails then.
+const damaged = new Promise((_, fail) => {
+  WebAssembly.instantiateStreaming = (...code) => instantiateStreaming(...code).catch((error) => { fail(error); throw error; });
+});
+
 async function start({pyodide, live, session, setup, first}) {
   self.fetch = (...request) => fetchAgain(first, ...request);
   const json = async (url, options) => (await fetch(url, options)).json();
@@ -33,9 +38,9 @@ async function start({pyodide, live, session, setup, first}) {
     json(live + "packages.json", {cache: "no-cache"}), fetch(session).then((file) => file.text())]);
   for (const [name, entry] of Object.entries(packages)) lock.packages[name] = {...entry, file_name: live + entry.file_name};
   try { importScripts(pyodide + "pyodide.js"); } catch { throw new Error(`${pyodide}pyodide.js could not be loaded`); }
-  python = await loadPyodide({indexURL: pyodide, packageBaseUrl: pyodide, lockFileContents: JSON.stringify(lock)});
-  python.setStdout({write: writer()});
-  python.setStderr({write: writer()});
+  const files = {indexURL: pyodide, packageBaseUrl: pyodide, lockFileContents: JSON.stringify(lock)};
+  python = await Promise.race([damaged, loadPyodide(files)]);
+  for (const stream of ["setStdout", "setStderr"]) python[stream]({write: writer()});
   python.FS.writeFile("session.py", source);
   await load(setup);
   python.pyimport("session").prepare(setup);
@@ -66,13 +71,10 @@ onmessage = ({data}) => { last = last.then(() => answer(data)); };
 
 async function answer({start: options, id, name, values, imports}) {
   try {
-    if (options) {
-      await start(options);
-      postMessage({ready: true});
-    } else {
+    if (options) await start(options).then(() => postMessage({ready: true}));
+    else {
       await load(imports);
-      current = id;
-      printed = 0;
+      [current, printed] = [id, 0];
       postMessage({id, value: JSON.parse(python.pyimport("session").call(name, ...values))});
     }
   } catch (error) {

@@ -29,9 +29,9 @@ pytestmark = pytest.mark.skipif(not SITE.name, reason="no live site: LIVE_SITE i
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves the site; the next `times` requests for files whose path contains `failing` get 503."""
+    """Serves the site; the next `times` requests for files whose path contains `failing` get `status` and no file."""
 
-    failing, times = "", 0
+    failing, times, status = "", 0, 503
 
     def log_message(self, *_):
         pass
@@ -43,7 +43,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self):
         if Handler.times and Handler.failing in self.path:
             Handler.times -= 1
-            self.send_error(503)
+            self.send_response(self.status)
+            self.end_headers()
         else:
             super().do_GET()
 
@@ -197,6 +198,14 @@ def test_a_failed_download_is_retried(visit):
     window = visit("tutorials/first_gradient.html")
     Handler.failing, Handler.times = "packages.json", 3
     assert "Check the network, and try again" in run(window, "print(4)")
+    assert run(window, "print(4)") == "4\n"
+
+
+def test_python_that_arrives_damaged_is_loaded_anew(visit, monkeypatch):
+    window = visit("tutorials/first_gradient.html")
+    monkeypatch.setattr(Handler, "status", 200)
+    Handler.failing, Handler.times = ".wasm", 1
+    assert "Python could not be loaded" in run(window, "print(4)")
     assert run(window, "print(4)") == "4\n"
 
 
