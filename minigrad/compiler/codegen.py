@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 
 from .elementary_functions import Lines, literal, text_of_functions
 from .tracing import REDUCTIONS, Node, Untraceable
+from .workers import SHARE, packed
 
 __all__ = ["Loops", "print_kernel"]
 
@@ -473,20 +474,47 @@ class Loops(Lines):
         body = "\n  ".join([*self.prologue, *starts, *self.lines, "ret void"])
         return f"define {linkage} void @{name}({parameters}) {{\n  {body}\n}}\n" + text_of_functions(self.functions)
 
-    def text_for_objects(self, name: str, offset: int) -> str:
-        """Return the function for NumPy's array objects, which hold the address of their entries at an offset."""
-        lines = []
-        for type, n in self.parameters():
-            if type == "ptr":
-                lines += [
-                    f"{n}.place = getelementptr i8, ptr {n}.object, i64 {offset}",
-                    f"{n} = load ptr, ptr {n}.place",
-                ]
-        outer = ", ".join(f"{type} {n}{'.object' * (type == 'ptr')}" for type, n in self.parameters())
-        inner = ", ".join(f"{type} {n}" for type, n in self.parameters())
-        lines += [f"call void @{name}.addresses({inner})", "ret void"]
-        body = "\n  ".join(lines)
-        return f"define void @{name}({outer}) {{\n  {body}\n}}\n" + self.text(f"{name}.addresses", "internal")
+    def text_of_pieces(self, name: str, offset: int | None) -> str:
+        """Return the function with two more parameters: the number of pieces to share, and whom to share them with.
+
+        A piece is some of the rows; if the loops are flat, some of the entries. Each has its own row of the outputs
+        that are sums over rows, and its own scratch memory. With an offset, arrays are NumPy's objects, which hold the
+        address of their entries at this offset.
+        """
+        outer = [*self.parameters(), ("i64", "%pieces"), ("ptr", "%team")]
+        names = {n for type, n in self.parameters() if type == "ptr"} if offset else set()
+        head = ", ".join(f"{type} {n}{'.object' * (n in names)}" for type, n in outer)
+        lines = [f"{n}.place = getelementptr i8, ptr {n}.object, i64 {offset}\n{n} = load ptr, ptr {n}.place"
+                 for n in sorted(names)]  # fmt: skip
+        writes, reads = packed(outer[:-1])
+        call = f"call void @share(ptr @{name}.piece, ptr %packed, i64 %pieces, ptr %team)"
+        return "\n".join([
+            f"define void @{name}({head}) {{", *lines, *writes, call, "ret void", "}",
+            f"define internal void @{name}.piece(ptr %packed, i64 %piece) noinline {{", *reads,
+            *self._lines_of_piece(f"{name}.rows"), "ret void", "}", SHARE, self.text(f"{name}.rows", "internal"),
+        ])  # fmt: skip
+
+    def _lines_of_piece(self, name: str) -> list[str]:
+        """Return lines that call the function for the rows of ``%piece``."""
+        lines, whole = Lines(), "%K" if self.flat else "%M"
+        ends = [lines.emit(f"udiv i64 {lines.emit(f'mul i64 {whole}, {number}')}, %pieces")
+                for number in ("%piece", lines.emit("add i64 %piece, 1"))]  # fmt: skip
+        begin, length = ends[0], lines.emit(f"sub i64 {ends[1]}, {ends[0]}")
+        given = {whole: length}
+
+        def move(type: str, n: str, unit: str, count: str) -> None:
+            shift = lines.emit(f"mul i64 {unit}, {count}")
+            given[n] = lines.emit(f"getelementptr inbounds {type}, ptr {n}, i64 {shift}")
+
+        for v in [*self.arguments, *(v for v in self.outputs if v not in self.into)]:
+            if v.kind in "ER" and self.type_of(v) != "weak":
+                row = "1" if self.flat or v.kind == "R" else self.pitch(v)
+                move(self.type_in_memory(v), self.pointer(v), begin, row)
+            elif v.op != "argument":
+                move(self.type_in_memory(v), self.pointer(v), "%piece", "%K" if v.kind == "C" else "1")
+        move("double", "%scratch", "%piece", lines.emit(f"mul i64 {given.get('%K', '%K')}, {self.scratch[0]}"))
+        parameters = ", ".join(f"{type} {given.get(n, n)}" for type, n in self.parameters())
+        return [*lines.lines, f"call void @{name}({parameters})"]
 
 
 def print_kernel(outputs: Sequence[Node], float: str, into: dict[Node, Node] | None = None) -> Loops:

@@ -6,7 +6,7 @@ import ctypes
 import functools
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache, partial
 from importlib.util import find_spec
 from types import FunctionType
@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 
 from ..runtime.settings import environment_setting
-from ..runtime.threads import get_num_threads, run_in_parallel, split
+from ..runtime.threads import get_num_threads
 from ..spec import Array
 from .codegen import print_kernel
 from .machine_code import address_of
 from .tracing import Graph, Node, Traced, Untraceable
+from .workers import awake
 
 __all__ = ["FUSED", "Kernel", "fused", "worth_compiling"]
 
 _INSTALLED = find_spec("llvmlite") is not None
-_WORTH_A_THREAD = 2**18  # entries; optimisers pass blocks of this size and run them in parallel, so these are not split
+_WORTH_A_PIECE = 2**16  # entries: below this, sharing a kernel takes longer than it saves
 
 FUSED: dict[Callable[..., Any], dict[Any, Kernel | None]] = {}
 """The kernels of each fused function, by the layout of their arguments; None where NumPy runs it."""
@@ -210,8 +211,7 @@ class Kernel:
         except Untraceable as error:
             error.add_note(f"in {function.__module__}.{self.name}, which is compiled because it is @fused")
             raise
-        offset = _address_offset()
-        self.text = self.printed.text_for_objects("kernel", offset) if offset else self.printed.text("kernel")
+        self.text = self.printed.text_of_pieces("kernel", _address_offset())
         self.used = [(self.places[a.args[0]], a.kind == "S", len(a.args) > 1) for a in self.printed.arguments]
         self.indices = [self.places[node.args[0]] for node in graph.indices]
         self.kinds = [a[0] for a in layout[2:]]
@@ -229,26 +229,17 @@ class Kernel:
         passed: list[Any] = [ctypes.c_int64] * 2
         for _, scalar, pitched in self.used:
             passed += [ctypes.c_double if scalar else array] + [ctypes.c_int64] * pitched
-        call = ctypes.CFUNCTYPE(None, *passed, *[array] * (len(self.made) + 1))
+        passed += [*[array] * (len(self.made) + 1), ctypes.c_int64, ctypes.c_void_p]
+        call = ctypes.CFUNCTYPE(None, *passed)
         return call(address_of("kernel", self.text))
 
     def __call__(self, args: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
         """Compute the results for arguments of the layout. ``shape`` is that of the first."""
         M, K = (1, math.prod(shape)) if self.flat else (math.prod(shape[:-1]), shape[-1])
-        parts = min(K if self.flat else M, get_num_threads()) if M * K > _WORTH_A_THREAD and self.splits else 1
-        if parts == 1:
-            arrays = [np.empty(self._shape(v, shape), dtype) for v, dtype in self.made]
-            self._run(M, K, args, arrays)
-        else:
-            arrays = self._run_in_parallel(parts, M, K, args, shape)
-        return None if self.writes else self._result(self.template, args, arrays, shape)
-
-    @staticmethod
-    def _shape(v: Node, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return shape if v.kind == "E" else (*shape[:-1], 1) if v.kind == "R" else shape[-1:] if v.kind == "C" else ()
-
-    def _run(self, M: int, K: int, args: Sequence[Any], arrays: list[Array]) -> None:
-        """Call the machine code."""
+        pieces = self._pieces(K if self.flat else M, M * K)
+        sums = (pieces,) if pieces > 1 else ()  # one row for each piece
+        arrays = [np.empty((*sums, *self._shape(v, shape)) if v.kind in "CS" else self._shape(v, shape), dtype)
+                  for v, dtype in self.made]  # fmt: skip
         numbers: list[Any] = [M, K]
         for i, scalar, pitched in self.used:
             a = args[i]
@@ -256,34 +247,21 @@ class Kernel:
             if pitched:
                 numbers.append(a.strides[0] // a.itemsize)
         columns, rows = self.scratch
-        self.call(*numbers, *arrays, np.empty(columns * K + rows * M))
+        self.call(*numbers, *arrays, np.empty(columns * K * pieces + rows * M), pieces, awake(pieces))
+        if sums:
+            arrays = [np.asarray(a.sum(0)) if v.kind in "CS" else a
+                      for (v, _), a in zip(self.made, arrays, strict=True)]  # fmt: skip
+        return None if self.writes else self._result(self.template, args, arrays, shape)
 
-    def _run_in_parallel(
-        self, parts: int, M: int, K: int, args: tuple[Any, ...], shape: tuple[int, ...]
-    ) -> list[Array]:
-        """Give each thread some of the rows, or a part of one long row, and add the threads' sums over rows."""
-        made = [np.empty((parts, *self._shape(v, shape)) if v.kind in "CS" else self._shape(v, shape), dtype)
-                for v, dtype in self.made]  # fmt: skip
+    def _pieces(self, rows: int, entries: int) -> int:
+        """Return how many pieces of so many rows to share."""
+        if not self.splits or entries < 2 * _WORTH_A_PIECE or (threads := get_num_threads()) == 1:
+            return 1
+        return min(threads, rows, entries // _WORTH_A_PIECE)
 
-        def rows_of(a: Array, kind: str, part: slice) -> Array:
-            if kind in "CS":
-                return a
-            return a.reshape(-1)[part] if self.flat else a[part] if a.ndim == 2 else a.reshape(M, -1)[part]
-
-        def run(number: int, part: slice) -> None:
-            some = list(args)
-            for i, a in enumerate(args):
-                if isinstance(a, np.ndarray):
-                    some[i] = rows_of(a, self.kinds[i], part)
-            arrays = [
-                a[number, ...] if v.kind in "CS" else rows_of(a, v.kind, part)
-                for (v, _), a in zip(self.made, made, strict=True)
-            ]
-            length = part.stop - part.start
-            self._run(M if self.flat else length, length if self.flat else K, some, arrays)
-
-        run_in_parallel([partial(run, i, part) for i, part in enumerate(split(K if self.flat else M, parts))])
-        return [np.asarray(a.sum(0)) if v.kind in "CS" else a for (v, _), a in zip(self.made, made, strict=True)]
+    @staticmethod
+    def _shape(v: Node, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape if v.kind == "E" else (*shape[:-1], 1) if v.kind == "R" else shape[-1:] if v.kind == "C" else ()
 
     def _result(self, template: Any, args: tuple[Any, ...], arrays: list[Array], shape: tuple[int, ...]) -> Any:
         if type(template) is tuple:

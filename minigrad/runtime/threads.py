@@ -6,14 +6,17 @@ on every run.
 
 While pieces run, BLAS is limited to one thread. Otherwise both kinds of threads compete for the cores, and BLAS threads
 spin for 0.1 s after each product. That cost a quarter of a captioner's iteration on two cores.
+
+Between pieces, the threads also serve compiled loops (:mod:`minigrad.compiler.workers`).
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -23,7 +26,8 @@ from typing import Any
 from . import blas
 from .settings import keep_memory
 
-__all__ = ["get_num_threads", "set_num_threads", "run_in_parallel", "split"]
+__all__ = ["bell", "get_num_threads", "inside", "processors", "run_in_parallel", "set_num_threads", "split", "start",
+           "waiting"]  # fmt: skip
 
 _CAN_START = sys.platform != "emscripten"  # whether threads can be started, as they cannot in WebAssembly
 _number: int | None = None  # the number of threads to use; None if BLAS holds it
@@ -32,6 +36,8 @@ lock = threading.Lock()  # for the two above, and for choosing how to multiply
 _pool: list[threading.Thread] = []
 _tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
 _inside = threading.local()  # .busy is true in a thread that runs pieces
+bell = ctypes.c_int64()
+"""It counts calls of :func:`run_in_parallel`, so that a thread that waits in machine code returns to run pieces."""
 
 
 def get_num_threads() -> int:
@@ -93,7 +99,7 @@ def run_in_parallel(pieces: Iterable[Callable[[], Any]], worth: bool = True) -> 
     pieces = list(pieces)
     threads = get_num_threads() if worth else 1
     helpers = min(threads, len(pieces)) - 1 if _CAN_START else 0
-    if helpers < 1 or getattr(_inside, "busy", False):
+    if helpers < 1 or inside():
         with _blas_on_one_thread() if threads > 1 else nullcontext():
             for piece in pieces:
                 piece()
@@ -123,13 +129,8 @@ def run_in_parallel(pieces: Iterable[Callable[[], Any]], worth: bool = True) -> 
 
     with _blas_on_one_thread():
         try:
-            while len(_pool) < helpers:
-                _pool.append(
-                    threading.Thread(target=_serve, args=(_tasks,), name="helper of run_in_parallel", daemon=True)
-                )
-                _pool[-1].start()
-            for _ in range(helpers):
-                _tasks.put(partial(copy_context().run, help_out))
+            start([partial(copy_context().run, help_out) for _ in range(helpers)])
+            bell.value += 1
             work()
         finally:
             pieces.clear()
@@ -141,6 +142,25 @@ def run_in_parallel(pieces: Iterable[Callable[[], Any]], worth: bool = True) -> 
     errors.sort(key=lambda error: isinstance(error, Exception))  # interrupts first
     if errors:
         raise errors.pop(0)  # so that this frame refers neither to the error nor to the caller's arrays
+
+
+def start(tasks: Sequence[Callable[[], None]]) -> None:
+    """Run tasks in the pool, which has as many threads as the most tasks that were started at once."""
+    while len(_pool) < len(tasks):
+        _pool.append(threading.Thread(target=_serve, args=(_tasks,), name="helper of run_in_parallel", daemon=True))
+        _pool[-1].start()
+    for task in tasks:
+        _tasks.put(task)
+
+
+def waiting() -> bool:
+    """Return whether a task has been started that no thread has taken yet."""
+    return not _tasks.empty()
+
+
+def inside() -> bool:
+    """Return whether this thread runs a piece now."""
+    return getattr(_inside, "busy", False)
 
 
 def _serve(tasks: SimpleQueue[Callable[[], None]]) -> None:
@@ -176,8 +196,12 @@ def _restore_blas() -> None:
 def _from_environment() -> int:
     """Return the first number in OMP_NUM_THREADS, else the number of processors that may be used."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (int(first) if first.isdecimal() else 0) or processors or 1
+    return (int(first) if first.isdecimal() else 0) or processors()
+
+
+def processors() -> int:
+    """Return the number of processors that may be used."""
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) or 1
 
 
 def _after_fork() -> None:

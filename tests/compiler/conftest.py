@@ -29,7 +29,7 @@ def _compile_all(folder, monkeypatch):
 @pytest.fixture
 def threads(monkeypatch):
     """Return a function that sets the number of threads, which then share arrays of any size."""
-    monkeypatch.setattr(fused_module, "_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(fused_module, "_WORTH_A_PIECE", 1)
     before = get_num_threads()
     yield set_num_threads
     set_num_threads(before)

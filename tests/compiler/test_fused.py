@@ -427,9 +427,9 @@ def test_two_threads_give_the_same_as_one(seed, threads):
 
 
 @pytest.mark.parametrize("number", [2, 3, 8])
-def test_every_row_is_computed_by_one_thread(number, threads, monkeypatch):
-    pieces, plain = [], fused_module.run_in_parallel
-    monkeypatch.setattr(fused_module, "run_in_parallel", lambda work: plain(pieces.append(len(work)) or work))
+def test_threads_share_the_rows_of_an_array_or_its_entries(number, threads, monkeypatch):
+    pieces, awake = [], fused_module.awake
+    monkeypatch.setattr(fused_module, "awake", lambda number: awake(pieces.append(number) or number))
     threads(number)
     x = np.random.default_rng(0).standard_normal((5, 1100))
     y, top, rows, columns, total = fused(lambda x: (2 * x, x.max(-1), x.sum(-1), x.sum(0), x.sum()))(x)
