@@ -1,14 +1,17 @@
 """Scans over time: one call of machine code runs all steps of a recurrent layer, forwards or backwards.
 
 Each step consists of a matrix product, which OpenBLAS computes, and a *cell*. A cell is a function written with NumPy
-that reads arrays of n rows and H columns and writes some of them. The compiler calls it once with :class:`Slots`, which
-record what it writes. The recorded graph becomes a loop over the columns of one row, which the machine code runs for
-each step and row::
+that reads arrays of n rows and H columns and writes some of them, entry by entry. The compiler calls it once with
+:class:`Slots`, which record what it writes. The recorded graph becomes a loop over the columns of one row, which the
+machine code runs for each step and row::
 
     forwards    for each step t:     a = h before it @ W
                                      for each row:  cell(a, input, …)
     backwards   for each step t:     for each row:  cell(cotangents, da, …)
                 (from the last)      cotangent of h = (its direct path) + da @ W'
+
+Threads share a step by its columns (:mod:`.workers`): each computes some columns of all gates and of the states. All
+wait for each other once a step, before the product, which needs all columns of h or da.
 
 >>> import numpy as np
 >>> def cell(a, p, h):
@@ -37,6 +40,7 @@ from .codegen import print_kernel
 from .elementary_functions import Lines, literal
 from .machine_code import address_of
 from .tracing import Graph, Node, Traced, Untraceable
+from .workers import SHARE, awake, packed
 
 __all__ = ["Layout", "Rows", "Scan", "Slots", "run_scan"]
 
@@ -174,37 +178,54 @@ class Scan(Lines):
                 if operands[i].place == "own":
                     into[new] = old
         self.printed = print_kernel(list(written), self.float, into)
+        if not self.printed.flat:
+            raise Untraceable("a cell must work entry by entry, without sums or maxima")
         self.used = [self.places[v.args[0]] for v in self.printed.arguments]
         self.used += [written[v] for v in self.printed.outputs if v not in into]
 
     # --- printing
 
     def write(self) -> None:
+        """Write what a piece of step %k computes: some columns of the product and of the cell's arrays."""
         operands, back = self.layout.operands, self.layout.back
-        with self.loop("%steps") as k:
-            t = self.arithmetic("sub", self.arithmetic("sub", "%steps", k), 1) if back else k
-            start, end = self.load_index("%starts", t), self.load_index("%starts", self.arithmetic("add", t, 1))
-            earlier = self.load_index("%starts", self.emit(f"call i64 @llvm.usub.sat.i64(i64 {t}, i64 1)"))
-            first = self.emit(f"icmp eq i64 {t}, 0")
+        self.width = self.emit("udiv i64 %H, %pieces")
+        self.begin = self.arithmetic("mul", self.width, "%piece")
+        if back:  # the cotangent of h is complete only after all pieces of the later step
+            later = self.arithmetic("sub", "%steps", "%k")
+            later = self.emit(f"call i64 @llvm.umin.i64(i64 {later}, i64 {self.arithmetic('sub', '%steps', 1)})")
+            start, n = self.rows_of(later)
             self.bases = [f"%x{i}" for i in range(len(operands))]
-            for i, rows in enumerate(operands):
-                if rows.place == "before":
-                    moved = self.entry_address(self.bases[i], self.arithmetic("mul", earlier, "%H"))
-                    self.bases[i] = self.select(first, f"%first{i}", moved, "ptr")
-            n = self.arithmetic("sub", end, start)
-            if not back:
-                self.product(n, start)
-            with self.loop(n) as j:
-                row = self.arithmetic("add", start, j)
-                self.rows = {"step": (start, n, j), "row": row, "input": self.load_index("%index", row), "own": j,
-                             "before": j, "all": "0"}  # fmt: skip
-                pointers = ", ".join(f"ptr {self.address(i, lane)}" for i, lane in self.used)
-                self.lines.append(f"call void @cell(i64 1, i64 %H, {pointers}, ptr null)")
-            if back:
-                self.product(n, start)
+            self.product(start, self.select(self.emit("icmp eq i64 %k, 0"), "0", n, "i64"))
+        t = (
+            self.emit(f"call i64 @llvm.usub.sat.i64(i64 %steps, i64 {self.arithmetic('add', '%k', 1)})")
+            if back
+            else "%k"
+        )
+        start, n = self.rows_of(t)
+        earlier = self.load_index("%starts", self.emit(f"call i64 @llvm.usub.sat.i64(i64 {t}, i64 1)"))
+        first = self.emit(f"icmp eq i64 {t}, 0")
+        self.bases = [f"%x{i}" for i in range(len(operands))]
+        for i, rows in enumerate(operands):
+            if rows.place == "before":
+                moved = self.entry_address(self.bases[i], self.arithmetic("mul", earlier, "%H"))
+                self.bases[i] = self.select(first, f"%first{i}", moved, "ptr")
+        if not back:
+            self.product(start, n)
+        with self.loop(self.select(self.emit("icmp ult i64 %k, %steps"), n, "0", "i64")) as j:
+            row = self.arithmetic("add", start, j)
+            self.rows = {"step": (start, n, j), "row": row, "input": self.load_index("%index", row), "own": j,
+                         "before": j, "all": "0"}  # fmt: skip
+            pointers = ", ".join(f"ptr {self.address(i, lane)}" for i, lane in self.used)
+            self.lines.append(f"call void @cell(i64 1, i64 {self.width}, {pointers}, ptr null)")
+
+    def rows_of(self, t: str) -> tuple[str, str]:
+        """Return the first row of step t, and the number of its rows."""
+        start = self.load_index("%starts", t)
+        end = self.load_index("%starts", self.arithmetic("add", t, 1))
+        return start, self.arithmetic("sub", end, start)
 
     def address(self, i: int, lane: int) -> str:
-        """Return the address of the current row in one array of an operand."""
+        """Return the address of this piece's columns of the current row in one array of an operand."""
         rows = self.layout.operands[i]
         count, place = str(rows.lanes or 1), self.rows[rows.place]
         if isinstance(place, str):
@@ -213,19 +234,23 @@ class Scan(Lines):
             start, n, j = place
             unit = self.arithmetic("add", self.arithmetic("mul", start, count), self.arithmetic("mul", n, lane))
             unit = self.arithmetic("add", unit, j)
-        return self.entry_address(self.bases[i], self.arithmetic("mul", unit, "%H"))
+        entry = self.arithmetic("add", self.arithmetic("mul", unit, "%H"), self.begin)
+        return self.entry_address(self.bases[i], entry)
 
-    def product(self, n: str, start: str) -> None:
-        """Multiply n rows by the matrix, one block after another."""
+    def product(self, start: str, n: str) -> None:
+        """Multiply n rows by this piece's columns of the matrix, one block after another."""
         back, places = self.layout.back, [rows.place for rows in self.layout.operands]
         i = places.index("row" if back else "before")
         G = self.arithmetic("mul", "%H", self.layout.operands[i if back else 0].lanes)
         left = self.entry_address(self.bases[i], self.arithmetic("mul", start, G)) if back else self.bases[i]
         K, columns = (G, "%H") if back else ("%H", G)
         size = self.arithmetic("mul", K, "%width")
-        with self.loop("%blocks") as b:
-            block = self.entry_address("%W", self.arithmetic("mul", b, size))
-            out = self.entry_address("%x0", self.arithmetic("mul", b, "%width"))
+        with self.loop("%parts") as part, self.loop("%blocks") as b:
+            place = self.arithmetic("add", self.arithmetic("mul", part, "%pieces"), "%piece")
+            place = self.arithmetic("add", self.arithmetic("mul", place, "%blocks"), b)
+            block = self.entry_address("%W", self.arithmetic("mul", place, size))
+            column = self.arithmetic("add", self.arithmetic("mul", part, "%H"), self.begin)
+            out = self.entry_address("%x0", self.arithmetic("add", column, self.arithmetic("mul", b, "%width")))
             lengths = [x if self.integer == "i64" else self.emit(f"trunc i64 {x} to {self.integer}")
                        for x in (n, "%width", K, K, K if back else "%width", columns)]  # fmt: skip
             m, width, K_, lda, ldb, ldc = (f"{self.integer} {x}" for x in lengths)
@@ -244,40 +269,56 @@ class Scan(Lines):
         return self.emit(f"getelementptr inbounds {self.float}, ptr {base}, i64 {i}")
 
     @property
-    def parameters(self) -> list[str]:
+    def operands(self) -> list[str]:
         """The names of the operands' pointers."""
         operands = enumerate(self.layout.operands)
         return [name for i, x in operands for name in [f"%x{i}", f"%first{i}"][: 1 + (x.place == "before")]]
 
     @property
     def text(self) -> str:
-        head = "i64 %steps, ptr %starts, ptr %index, i64 %H, ptr %gemm, ptr %W, i64 %width, i64 %blocks"
-        body = "\n  ".join([*self.prologue, *self.lines, "ret void"])
+        outer = [(type, f"%{name}") for type, name in _PARAMETERS] + [("ptr", name) for name in self.operands]
+        writes, reads = packed([*outer, ("i64", "%k")])
+        steps = Lines()
+        with steps.loop(steps.emit(f"add i64 %steps, {int(self.layout.back)}")) as k:
+            steps.lines += [f"store i64 {k}, ptr %k.packed",
+                            "call void @share(ptr @scan.piece, ptr %packed, i64 %pieces, ptr %team)"]  # fmt: skip
         cell, rest = self.printed.text("cell", "internal").split("{", 1)
         cell = cell.replace("ptr %", "ptr noalias %")  # operands share no memory
-        head += "".join(f", ptr {x}" for x in self.parameters)
-        return f"{cell}{{{rest}define void @scan({head}) {{\n  {body}\n}}\n"
+        return "\n".join([
+            f"{cell}{{{rest}",
+            "define internal void @scan.piece(ptr %packed, i64 %piece) noinline {",
+            *reads, *self.prologue, *self.lines, "ret void", "}",
+            f"define void @scan({', '.join(map(' '.join, outer))}) {{", "%k = add i64 0, 0",
+            *writes, *steps.prologue, *steps.lines, "ret void", "}", SHARE,
+        ])  # fmt: skip
+
+
+_PARAMETERS = (("i64", "steps"), ("ptr", "starts"), ("ptr", "index"), ("i64", "H"), ("ptr", "gemm"), ("ptr", "W"),
+               ("i64", "width"), ("i64", "blocks"), ("i64", "parts"), ("i64", "pieces"), ("ptr", "team"))  # fmt: skip
 
 
 @cache
 def _compiled(layout: Layout, integer: str) -> Callable[..., None]:
-    scan, (word, address) = Scan(layout, integer), (ctypes.c_int64, ctypes.c_void_p)
-    types = [word, address, address, word, address, address, word, word, *[address] * len(scan.parameters)]
+    scan, kinds = Scan(layout, integer), {"i64": ctypes.c_int64, "ptr": ctypes.c_void_p}
+    types = [*(kinds[type] for type, _ in _PARAMETERS), *[ctypes.c_void_p] * len(scan.operands)]
     return ctypes.CFUNCTYPE(None, *types)(address_of("scan", scan.text))
 
 
 def run_scan(
-    layout: Layout, operands: Sequence[Any], matrix: Array, groups: Sequence[tuple[int, Array]], index: Array
-) -> None:
-    """Run all steps of groups of sequences, each group on a thread.
+    layout: Layout, operands: Sequence[Any], matrix: Array, groups: Sequence[tuple[int, Array]], index: Array,
+    pieces: int = 1,
+) -> None:  # fmt: skip
+    """Run all steps of groups of sequences: each group on a thread, or one group after another in pieces of columns.
 
     Args:
         operands: contiguous arrays, as the layout lists them. For ``before``, a pair: the initial states, and the
             states after each row.
-        matrix: W in blocks (J, K, width), or (J, width, K) for products with its transpose.
+        matrix: W in blocks (parts, J, K, width), or (parts, J, width, K) for products with its transpose. Each part
+            has the columns of a piece in one gate, gate by gate; or a single part has all.
         groups: for each group, its first row among the ``own`` rows, and the first row of each step and the row after
             the last.
         index: for each row, the ``input`` row that it takes.
+        pieces: how many threads share each step. It divides H.
     """
     arrays = [a for x in (*operands, matrix) for a in (x if isinstance(x, tuple) else (x,))]
     assert all(a.flags.c_contiguous and a.dtype == layout.dtype for a in arrays)
@@ -285,8 +326,9 @@ def run_scan(
     assert gemm is not None
     address, integer = gemm
     call, size = _compiled(layout, integer), layout.dtype.itemsize
-    J, width = len(matrix), matrix.shape[1 if layout.back else 2]
-    H = J * width if layout.back else matrix.shape[1]
+    parts, J = matrix.shape[:2]
+    width = matrix.shape[2 if layout.back else 3]
+    H = parts * J * width if layout.back else matrix.shape[2]
 
     def run(first: int, starts: Array) -> None:
         pointers = []
@@ -296,7 +338,12 @@ def run_scan(
                 pointers += [x[1].ctypes.data, x[0].ctypes.data + shift]
             else:
                 pointers.append(x.ctypes.data + shift * (rows.place == "own"))
-        steps = len(starts) - 1
-        call(steps, starts.ctypes.data, index.ctypes.data, H, address, matrix.ctypes.data, width, J, *pointers)
+        if steps := len(starts) - 1:
+            call(steps, starts.ctypes.data, index.ctypes.data, H, address, matrix.ctypes.data, width, J,
+                 parts // pieces, pieces, awake(pieces), *pointers)  # fmt: skip
 
-    run_in_parallel([partial(run, *group) for group in groups])
+    def run_all() -> None:
+        for group in groups:
+            run(*group)
+
+    run_in_parallel([run_all] if pieces > 1 else [partial(run, *group) for group in groups])

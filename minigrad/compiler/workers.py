@@ -129,6 +129,7 @@ out:
 ; Run pieces of all jobs, until none has come for a while or the bell has rung since the caller read it.
 define void @serve(ptr %team, i64 %heard) {{
   %serving = {place["serving"]}
+  %taken = {place["taken"]}
   %at.bell = {place["bell"]}
   %bell = load ptr, ptr %at.bell
   atomicrmw add ptr %serving, i64 1 monotonic
@@ -139,8 +140,10 @@ begin:
   br label %look
 look:
   %done = call i64 @take(ptr %team)
-  %some = icmp ugt i64 %done, 0
-  br i1 %some, label %begin, label %listen
+  %sharing = load atomic i64, ptr %taken monotonic, align 8
+  %some = or i64 %done, %sharing
+  %active = icmp ugt i64 %some, 0
+  br i1 %active, label %begin, label %listen
 listen:
   %rung = load atomic i64, ptr %bell monotonic, align 8
   %called = icmp ne i64 %rung, %heard

@@ -77,7 +77,7 @@ def begin(
         indices = check_places(x, indices, len(h0))
     dtype = check_shapes(x, h0, Wx, Wh, biases, gates, "NTD" if indices is None else "UD", c0)
     N, T = x.shape[:2] if indices is None else indices.shape
-    return Inputs(Packing(N, T, lengths, groups_of(N, h0.shape[1], gates)), indices), dtype
+    return Inputs(Packing(N, T, lengths, groups_of(N, T, Wh, wide_dtype(dtype))), indices), dtype
 
 
 def wide_dtype(dtype: Any) -> Any:

@@ -205,7 +205,7 @@ class _LSTM(Cell):
         """
         c, (tanh_c, gates), packing = trace.states[1], trace.kept, trace.packing
         few = packing.widest * c.shape[1] <= _FEW and 6 * c.size <= _SLOPES
-        if few and not scans(packing, Wh, c.dtype):
+        if few and not scans(len(packing.rows), Wh, c.dtype):
             return Cell.pull(self, trace, Wh, outside, inside)
         operands: list[Operand] = [gates, (trace.first[1], c), tanh_c]
         first, da = run_cell_back(packing, Wh, outside, c.dtype, lstm_states_vjp, operands, inside)

@@ -312,7 +312,7 @@ def test_no_operand_is_given_twice():
 def test_operands_are_contiguous_and_of_one_dtype():
     operands = scan.Rows("own", 1), scan.Rows("input", 1), scan.Rows("before"), scan.Rows("step")
     layout = scan.Layout(lambda a, p, b, h: np.add(a[0], p[0], out=h), np.dtype(float), operands)
-    a, p, first, h, W = (np.zeros(shape) for shape in ((2, 3), (2, 3), (2, 3), (2, 3), (1, 3, 3)))
+    a, p, first, h, W = (np.zeros(shape) for shape in ((2, 3), (2, 3), (2, 3), (2, 3), (1, 1, 3, 3)))
     for wrong in (np.zeros((3, 2)).T, np.zeros((2, 3), np.float32)):
         with pytest.raises(AssertionError):
             scan.run_scan(layout, [a, p, (first, h), wrong], W, [(0, np.array([0, 2]))], np.arange(2))

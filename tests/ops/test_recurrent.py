@@ -78,7 +78,8 @@ def in_groups(threads):
     mg.set_num_threads(threads)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(recurrent_steps, "_WORTH_THREADS", 0)
+            for limit in ("_WORTH_THREADS", "_WORTH_PIECES", "_NARROWEST"):
+                patch.setattr(recurrent_steps, limit, 1)
             patch.setattr(blocked_products, "_WORTH_THREADS", 0)
             patch.setattr(blocked_products, "_MULTIPLICATIONS", 32)
             patch.setattr(blocked_products, "_NARROWEST", 1)

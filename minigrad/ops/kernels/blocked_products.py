@@ -112,10 +112,10 @@ def column_blocks(W: Array, rows: int, parts: int = 1) -> Array:
     return np.ascontiguousarray(W.reshape(K, parts, M // width, width).transpose(1, 2, 0, 3))
 
 
-def row_blocks(W: Array, rows: int) -> Array:
-    """View the column blocks of W' for W (M, K) as (1, J, K, M/J), for products with up to ``rows`` rows."""
+def row_blocks(W: Array, rows: int, parts: int = 1) -> Array:
+    """View the blocks of W' for W (parts M, K) as (1, parts J, K, M/J), for products with up to ``rows`` rows."""
     M, K = W.shape
-    width = _width(M, K, rows)
+    width = _width(M // parts, K, rows)
     return np.ascontiguousarray(W).reshape(1, M // width, width, K).transpose(0, 1, 3, 2)
 
 

@@ -31,7 +31,8 @@ A cell that uses h outside the product, as a GRU does in z h, has a direct path 
 them, and they are added to da @ Wh.T.
 
 The products of a step are thin and are computed in blocks (:mod:`.blocked_products`). Groups of sequences
-(:class:`.packing.Group`) run their steps in parallel, each on a thread.
+(:class:`.packing.Group`) run their steps in parallel, each on a thread; if a step is compiled, threads may share its
+columns instead.
 
 :func:`run` and :func:`run_back` call a cell step by step. :func:`run_cell` and :func:`run_cell_back` take a cell that
 only computes on its operands. If :func:`scans` allows it, they run all steps in one call of machine code.
@@ -63,6 +64,8 @@ __all__ = [
 ]  # fmt: skip
 
 _WORTH_THREADS = 2**22  # multiplications in a step: below this, threads wait for each other
+_WORTH_PIECES = 2**18  # the same for the threads that share each step of a scan
+_NARROWEST = 16  # columns of a piece
 _WORTH_CUTTING = 2**22  # multiplications in all steps: below this, copying the rows takes as long as it saves
 
 Step: TypeAlias = Callable[[Group, int, Array, Array], None]
@@ -93,15 +96,24 @@ def by_gate(rows: Array, H: int) -> Array:
     return rows.reshape(len(rows), rows.shape[1] // H, H).swapaxes(0, 1)
 
 
-def groups_of(N: int, H: int, gates: int) -> int:
-    """Return the best number of groups for N sequences: as few as suit the blocks of a product.
+def groups_of(N: int, T: int, Wh: Array, dtype: Any) -> int:
+    """Return the best number of groups for N sequences of T steps: as few as suit the blocks of a product.
 
-    If the work of a step is worth threads, each thread has the same number of groups.
+    If the work of a step is worth threads, each thread has the same number of groups, unless the threads share each
+    step of a compiled scan.
     """
-    groups = -(-N // block_rows(gates * H))
-    if N * gates * H * H >= _WORTH_THREADS:
+    groups = -(-N // block_rows(Wh.shape[1]))
+    if N * Wh.size >= _WORTH_THREADS and not scans(N * T, Wh, dtype):
         groups = -(-groups // get_num_threads()) * get_num_threads()
     return max(min(groups, N), 1)
+
+
+def _pieces(packing: Packing, Wh: Array) -> int:
+    """Return how many threads share each step of a scan: as many as divide its columns evenly."""
+    H = Wh.shape[0]
+    if packing.widest * Wh.size < _WORTH_PIECES:
+        return 1
+    return next(n for n in range(max(min(get_num_threads(), H // _NARROWEST), 1), 0, -1) if H % n == 0)
 
 
 def project(rows: Array, Wx: Array, dtype: Any) -> Array:
@@ -259,10 +271,9 @@ Operand: TypeAlias = "Array | tuple[Array, Array]"
 """
 
 
-def scans(packing: Packing, Wh: Array, dtype: Any) -> bool:
-    """Return whether to compile a cell: compiling pays, and OpenBLAS computes the products."""
-    entries = len(packing.rows) * Wh.shape[1]
-    return worth_compiling(entries) and blas.gemm(np.dtype(dtype)) is not None and not packs(Wh, dtype)
+def scans(rows: int, Wh: Array, dtype: Any) -> bool:
+    """Return whether to compile a cell for so many rows: compiling pays, and OpenBLAS computes the products."""
+    return worth_compiling(rows * Wh.shape[1]) and blas.gemm(np.dtype(dtype)) is not None and not packs(Wh, dtype)
 
 
 def run_cell(
@@ -274,14 +285,15 @@ def run_cell(
     May overwrite ``projected``.
     """
     H, G = Wh.shape
-    if scans(inputs.packing, Wh, h.dtype):
+    if scans(len(inputs.packing.rows), Wh, h.dtype):
         lanes, a = G // H, np.empty((inputs.packing.N, G), h.dtype)
         given: list[tuple[Rows, Any]] = [
             (Rows("own", lanes), a), (Rows("input", lanes), projected), (Rows("all", lanes), b.astype(h.dtype)),
             (Rows("before"), (first, h)), *([] if kept is None else [(Rows("step", lanes), kept)]),
         ]  # fmt: skip
-        blocks = column_blocks(Wh.astype(h.dtype, copy=False), inputs.packing.widest)[0]
-        _scan(_forward(cell, kept is not None), given, operands, blocks, inputs, H)
+        pieces, widest = _pieces(inputs.packing, Wh), inputs.packing.widest
+        blocks = column_blocks(Wh.astype(h.dtype, copy=False), widest, pieces * lanes if pieces > 1 else 1)
+        _scan(_forward(cell, kept is not None), given, operands, blocks, inputs, pieces, H)
         return
     projected += b
     views = _views(operands, inputs.packing, H)
@@ -302,14 +314,16 @@ def run_cell_back(
         inside, last: see :func:`add_lanes`.
     """
     H, G = Wh.shape
-    if inside is None and scans(packing, Wh, dtype) and not any(observer.stepwise for observer in current()):
+    if inside is None and scans(len(packing.rows), Wh, dtype) and not any(observer.stepwise for observer in current()):
         states = [np.zeros((packing.N, H), dtype) for _ in outside]
         da = np.empty((len(packing.rows), G), dtype)
         given: list[tuple[Rows, Any]] = [*((Rows("own"), state) for state in states), (Rows("row", G // H), da)]
         given += [(Rows("step"), g.astype(dtype, order="C", copy=False)) for g in outside if g is not None]
-        blocks = row_blocks(Wh.astype(dtype, copy=False), packing.widest)[0].swapaxes(1, 2)
+        pieces = _pieces(packing, Wh)
+        blocks = row_blocks(Wh.astype(dtype, copy=False), packing.widest, pieces)[0].swapaxes(1, 2)
         function = _backward(cell_vjp, tuple(g is not None for g in outside))
-        _scan(function, given, operands, blocks, Inputs(packing), H, back=True)
+        blocks = blocks.reshape(pieces, -1, *blocks.shape[1:])
+        _scan(function, given, operands, blocks, Inputs(packing), pieces, H, back=True)
         return [packing.unsort(state) for state in states], da
     views = _views(operands, packing, H)
 
@@ -375,7 +389,7 @@ def _backward(cell_vjp: Callable[..., Any], arrives: tuple[bool, ...]) -> Callab
 
 def _scan(
     function: Callable[..., Any], given: Sequence[tuple[Rows, Any]], operands: Sequence[Operand], blocks: Array,
-    inputs: Inputs, H: int, back: bool = False,
+    inputs: Inputs, pieces: int, H: int, back: bool = False,
 ) -> None:  # fmt: skip
     """Run a scan over given operands, with their places, and over a cell's own operands."""
     packing = inputs.packing
@@ -385,4 +399,4 @@ def _scan(
         lanes = 0 if isinstance(x, tuple) or x.shape[-1] == H else x.shape[1] // H
         places.append(Rows("before" if isinstance(x, tuple) else "step" if x.ndim > 1 else "all", lanes))
     groups = [(group.first.start, group.bounds) for group in packing.groups]
-    run_scan(Layout(function, blocks.dtype, tuple(places), back), [*arrays, *operands], blocks, groups, index)
+    run_scan(Layout(function, blocks.dtype, tuple(places), back), [*arrays, *operands], blocks, groups, index, pieces)
