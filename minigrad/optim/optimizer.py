@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..compiler import worth_compiling
 from ..core import Leaf, Tensor, plain
 from ..nn.module import matching_arrays
 from ..runtime.threads import run_in_parallel
@@ -123,16 +124,20 @@ def tensors(caller: str, params: Any) -> list[Tensor]:
 
 
 def run_pieces(pieces: Sequence[Callable[[], None]], entries: int) -> None:
-    """Call functions that together update so many entries; threads share them if that is worth it."""
-    run_in_parallel(pieces, worth=entries >= _BLOCK)  # for less, waking a thread takes longer
+    """Call functions that together update so many entries; threads share them if that is worth it.
+
+    Threads share the loops of compiled functions instead. For few entries, waking a thread takes longer.
+    """
+    run_in_parallel(pieces, worth=entries >= _BLOCK and not worth_compiling(_BLOCK))
 
 
-def blocks(arrays: Sequence[Array]) -> Iterator[Sequence[Array]]:
+def blocks(arrays: Sequence[Array], compiled: bool = False) -> Iterator[Sequence[Array]]:
     """Yield corresponding blocks of equally shaped arrays, as 1-d views; the whole arrays if they are not contiguous.
 
-    The arrays of a block stay in the processor's cache during a dozen NumPy calls.
+    The arrays of a block stay in the processor's cache during a dozen NumPy calls. A loop that the compiler has made of
+    these calls (``compiled``) needs no blocks.
     """
-    if not all(a.flags.c_contiguous for a in arrays):
+    if (compiled and worth_compiling(_BLOCK)) or not all(a.flags.c_contiguous for a in arrays):
         yield arrays
         return
     flat = [a.reshape(-1) for a in arrays]
@@ -326,7 +331,7 @@ class Optimizer:
                 pieces.append(partial(self._step_joined, options, self.steps[i], run, *self._join(run, options)))
             else:
                 work = partial(self._step_block, options, self.steps[i])
-                pieces += [partial(work, *block) for block in blocks([*run[0][1:], *self._state_of(i, options)])]
+                pieces += [partial(work, *block) for block in blocks([*run[0][1:], *self._state_of(i, options)], True)]
         if not pieces:
             warnings.warn(
                 f"{type(self).__name__}.step: no parameter has a gradient, so nothing changed. Call backward() after "

@@ -72,11 +72,13 @@ _WITHOUT_COPIES = ("SkylakeX", "Cooperlake", "SapphireRapids")
 
 FAMILIES = {
     ("AuthenticAMD", 25): ("numpy", {"numpy": Strategy("tiles", "blocks"), "mkl": Strategy("mkl", "blocks")}),
+    ("AuthenticAMD", 26): ("numpy", {"numpy": Strategy("plain", "blocks", 40)}),
     ("GenuineIntel", 6): ("mkl", {"numpy": Strategy("plain", "blocks", 25), "mkl": Strategy("mkl", "mkl")}),
 }
 """The faster library and each one's strategy, by the processor's vendor and family, if OpenBLAS's kernel is one of
-`_WITHOUT_COPIES`: Zen 4 (Zen 3, also of family 25, has no AVX-512) and Intel Xeon. What may break: newer processors and
-kernels are in neither table. Then products are plain, which may be slower, until ``tune`` has measured the machine."""
+`_WITHOUT_COPIES`: Zen 4 (Zen 3, also of family 25, has no AVX-512), Zen 5 and Intel Xeon. What may break: newer
+processors and kernels are in neither table. Then products are plain, which may be slower, until ``tune`` has measured
+the machine."""
 
 
 # --- the measurement of this machine ------------------------------------------------------------------

@@ -66,6 +66,7 @@ __all__ = [
 _WORTH_THREADS = 2**22  # multiplications in a step: below this, threads wait for each other
 _WORTH_PIECES = 2**18  # the same for the threads that share each step of a scan
 _NARROWEST = 16  # columns of a piece
+_FEW_ROWS = 16  # for each thread: below this, threads share columns
 _WORTH_CUTTING = 2**22  # multiplications in all steps: below this, copying the rows takes as long as it saves
 
 Step: TypeAlias = Callable[[Group, int, Array, Array], None]
@@ -99,21 +100,21 @@ def by_gate(rows: Array, H: int) -> Array:
 def groups_of(N: int, T: int, Wh: Array, dtype: Any) -> int:
     """Return the best number of groups for N sequences of T steps: as few as suit the blocks of a product.
 
-    If the work of a step is worth threads, each thread has the same number of groups, unless the threads share each
-    step of a compiled scan.
+    If the work of a step is worth threads, each thread has the same number of groups, unless threads share the columns
+    of a compiled scan, which is faster for few rows: each thread then reads only its part of W.
     """
-    groups = -(-N // block_rows(Wh.shape[1]))
-    if N * Wh.size >= _WORTH_THREADS and not scans(N * T, Wh, dtype):
-        groups = -(-groups // get_num_threads()) * get_num_threads()
+    groups, threads = -(-N // block_rows(Wh.shape[1])), get_num_threads()
+    if N * Wh.size >= _WORTH_THREADS and (N // threads >= _FEW_ROWS or not scans(N * T, Wh, dtype)):
+        groups = -(-groups // threads) * threads
     return max(min(groups, N), 1)
 
 
 def _pieces(packing: Packing, Wh: Array) -> int:
     """Return how many threads share each step of a scan: as many as divide its columns evenly."""
-    H = Wh.shape[0]
-    if packing.widest * Wh.size < _WORTH_PIECES:
+    H, threads = Wh.shape[0], get_num_threads()
+    if packing.widest * Wh.size < _WORTH_PIECES or len(packing.groups) >= threads:
         return 1
-    return next(n for n in range(max(min(get_num_threads(), H // _NARROWEST), 1), 0, -1) if H % n == 0)
+    return next(n for n in range(max(min(threads, H // _NARROWEST), 1), 0, -1) if H % n == 0)
 
 
 def project(rows: Array, Wx: Array, dtype: Any) -> Array:
