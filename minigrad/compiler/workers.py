@@ -5,8 +5,12 @@ Waking a thread takes 50 to 100 µs, as long as a small loop. A thread that alre
 :data:`PATIENCE`, without the interpreter's lock, and offer their processor to all others meanwhile.
 
 A caller *deals* a loop as pieces 0 … count - 1: it publishes a *job*, and whoever is free takes the next piece, the
-caller included. So a caller whose helpers sleep, or have lost their processor, computes everything itself. A second
-caller at the same time does so, too. A piece writes to places of its own, so results do not depend on who computes it.
+caller included. So a caller whose helpers sleep computes everything itself. A second caller at the same time does so,
+too. A piece writes to places of its own, so results do not depend on who computes it.
+
+On a busy machine a helper may lose its processor within a piece, for milliseconds. If its caller waits until t, by d
+longer than it would have taken for the pieces of others, callers stay alone until t + 20 d. So such waits take up to a
+twentieth of the time.
 
 The memory of a team has one word for each line of :data:`_WORDS`, far enough apart for processors not to share a line
 of their caches. A job is a word of three parts, which compare-and-swap changes at once: the job's number (32 bits), its
@@ -31,8 +35,12 @@ __all__ = ["MOST_PIECES", "PATIENCE", "SHARE", "awake", "packed"]
 PATIENCE = 200
 """How long a thread waits in machine code after the last piece, in µs."""
 
+TOLERANCE = 100
+"""How long a caller may wait too long for its helpers, in µs, before it stays alone for a while."""
+
 MOST_PIECES = 2**16 - 1
-_WORDS = {"job": 0, "ended": 16, "taken": 32, "serving": 48, "deal": 64, "function": 65, "argument": 66, "bell": 67}
+_WORDS = {"job": 0, "ended": 16, "taken": 32, "serving": 48, "deal": 64, "function": 65, "argument": 66, "bell": 67,
+          "alone": 68}  # fmt: skip
 
 
 def _text() -> str:
@@ -90,11 +98,17 @@ define void @deal(ptr %team, ptr %function, ptr %argument, i64 %count) {{
   %taken = {place["taken"]}
   %at.function = {place["function"]}
   %at.argument = {place["argument"]}
+  %at.alone = {place["alone"]}
+  %t0 = call i64 @now()
+  %until = load atomic i64, ptr %at.alone monotonic, align 8
+  %usual = icmp uge i64 %t0, %until
+  br i1 %usual, label %try, label %alone
+try:
   %pair = cmpxchg ptr %taken, i64 0, i64 1 acquire monotonic, align 8
   %free = extractvalue {{i64, i1}} %pair, 1
   br i1 %free, label %share, label %alone
 alone:
-  %i = phi i64 [0, %0], [%i.next, %alone]
+  %i = phi i64 [0, %0], [0, %try], [%i.next, %alone]
   call void %function(ptr %argument, i64 %i)
   %i.next = add i64 %i, 1
   %i.more = icmp ult i64 %i.next, %count
@@ -110,15 +124,33 @@ share:
   %middle = shl i64 %count, 16
   %job = or i64 %high, %middle
   store atomic i64 %job, ptr %team release, align 8
-  call i64 @take(ptr %team)
+  %own = call i64 @take(ptr %team)
+  %t1 = call i64 @now()
   br label %look
 look:
-  %now = load atomic i64, ptr %ended acquire, align 8
-  %all = icmp eq i64 %now, %count
-  br i1 %all, label %finish, label %wait
+  %some = load atomic i64, ptr %ended acquire, align 8
+  %all = icmp eq i64 %some, %count
+  br i1 %all, label %compare, label %wait
 wait:
   call i32 @sched_yield()
   br label %look
+compare:  ; d = waited - worked (count - own) / own
+  %t2 = call i64 @now()
+  %worked = sub i64 %t1, %t0
+  %others = sub i64 %count, %own
+  %fair = mul i64 %worked, %others
+  %waited = sub i64 %t2, %t1
+  %waits = mul i64 %waited, %own
+  %excess = sub i64 %waits, %fair
+  %most = mul i64 %own, {TOLERANCE * 1000}
+  %slow = icmp sgt i64 %excess, %most
+  br i1 %slow, label %avoid, label %finish
+avoid:
+  %d = udiv i64 %excess, %own
+  %penalty = mul i64 %d, 20
+  %end = add i64 %t2, %penalty
+  store atomic i64 %end, ptr %at.alone monotonic, align 8
+  br label %finish
 finish:
   store atomic i64 0, ptr %taken release, align 8
   br label %out
@@ -238,6 +270,8 @@ def awake(pieces: int) -> int:
         return 0
     if not _teams:
         _teams.append(_Team())
+    if _teams[0].words[_WORDS["alone"]] > time.monotonic_ns():
+        return 0
     _teams[0].wake(min(pieces, threads.get_num_threads()) - 1)
     return _teams[0].address
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import subprocess
@@ -163,3 +164,25 @@ def test_the_number_of_threads_changes_while_kernels_run(threads):
     for caller in callers:
         caller.join()
     assert not wrong
+
+
+def test_a_caller_that_waits_for_a_helper_stays_alone_for_a_while(threads):
+    """As if the helper had lost its processor for 50 ms: the next second belongs to the caller."""
+    threads(2)
+    began = threading.Event()
+
+    @ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+    def piece(_, number):
+        if threading.current_thread() is threading.main_thread():
+            began.wait(10)
+        else:
+            began.set()
+            time.sleep(0.05)
+
+    deal = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64)(workers.address_of("deal", workers._text()))
+    while not (team := workers.awake(2)):
+        time.sleep(0.01)
+    deal(team, piece, None, 2)
+    assert workers.awake(2) == 0
+    workers._teams[0].words[workers._WORDS["alone"]] = 0
+    assert workers.awake(2) == team
