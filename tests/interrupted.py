@@ -8,6 +8,7 @@ how often, and ends with status 1 if anything was.
 from __future__ import annotations
 
 import faulthandler
+import importlib
 import random
 import signal
 import sys
@@ -69,7 +70,9 @@ def training() -> list[Callable[[], object]]:
 def share_small_work() -> None:
     """Let the threads share what is far too small for it: more of the time is then spent where they begin and end."""
     convolution._WORTH_A_THREAD = 2**12
-    blocked_products._WORTH_THREADS = recurrent_steps._WORTH_THREADS = 2**12
+    blocked_products._WORTH_THREADS = recurrent_steps._WORTH_THREADS = recurrent_steps._WORTH_PIECES = 2**12
+    fused_module = importlib.import_module("minigrad.compiler.fused")
+    fused_module._worth_a_call, fused_module._WORTH_A_PIECE = (lambda: 1), 2**6
     optimizer._BLOCK = 2**10
 
 
