@@ -190,21 +190,16 @@ class Scan(Lines):
         operands, back = self.layout.operands, self.layout.back
         self.width = self.emit("udiv i64 %H, %pieces")
         self.begin = self.arithmetic("mul", self.width, "%piece")
+        self.bases, t = [f"%x{i}" for i in range(len(operands))], "%k"
         if back:  # the cotangent of h is complete only after all pieces of the later step
             later = self.arithmetic("sub", "%steps", "%k")
             later = self.emit(f"call i64 @llvm.umin.i64(i64 {later}, i64 {self.arithmetic('sub', '%steps', 1)})")
             start, n = self.rows_of(later)
-            self.bases = [f"%x{i}" for i in range(len(operands))]
             self.product(start, self.select(self.emit("icmp eq i64 %k, 0"), "0", n, "i64"))
-        t = (
-            self.emit(f"call i64 @llvm.usub.sat.i64(i64 %steps, i64 {self.arithmetic('add', '%k', 1)})")
-            if back
-            else "%k"
-        )
+            t = self.emit(f"call i64 @llvm.usub.sat.i64(i64 %steps, i64 {self.arithmetic('add', '%k', 1)})")
         start, n = self.rows_of(t)
         earlier = self.load_index("%starts", self.emit(f"call i64 @llvm.usub.sat.i64(i64 {t}, i64 1)"))
         first = self.emit(f"icmp eq i64 {t}, 0")
-        self.bases = [f"%x{i}" for i in range(len(operands))]
         for i, rows in enumerate(operands):
             if rows.place == "before":
                 moved = self.entry_address(self.bases[i], self.arithmetic("mul", earlier, "%H"))

@@ -8,9 +8,9 @@ A caller *deals* a loop as pieces 0 … count - 1: it publishes a *job*, and who
 caller included. So a caller whose helpers sleep computes everything itself. A second caller at the same time does so,
 too. A piece writes to places of its own, so results do not depend on who computes it.
 
-On a busy machine a helper may lose its processor within a piece, for milliseconds. If its caller waits until t, by d
-longer than it would have taken for the pieces of others, callers stay alone until t + 20 d. So such waits take up to a
-twentieth of the time.
+On a busy machine a helper may lose its processor in the middle of a piece, and its caller waits for milliseconds. If a
+caller loses the time d because it waits instead of computing the helper's pieces, callers share nothing for 20 d. So
+such waits cost at most a twentieth of the time.
 
 The memory of a team has one word for each line of :data:`_WORDS`, far enough apart for processors not to share a line
 of their caches. A job is a word of three parts, which compare-and-swap changes at once: the job's number (32 bits), its
@@ -36,7 +36,7 @@ PATIENCE = 200
 """How long a thread waits in machine code after the last piece, in µs."""
 
 TOLERANCE = 100
-"""How long a caller may wait too long for its helpers, in µs, before it stays alone for a while."""
+"""The loss of time d, in µs, up to which callers continue to share."""
 
 MOST_PIECES = 2**16 - 1
 _WORDS = {"job": 0, "ended": 16, "taken": 32, "serving": 48, "deal": 64, "function": 65, "argument": 66, "bell": 67,
@@ -134,7 +134,7 @@ look:
 wait:
   call i32 @sched_yield()
   br label %look
-compare:  ; d = waited - worked (count - own) / own
+compare:  ; the loss d = waited - worked (count - own) / own
   %t2 = call i64 @now()
   %worked = sub i64 %t1, %t0
   %others = sub i64 %count, %own

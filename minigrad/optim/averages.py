@@ -72,7 +72,7 @@ class EMA:
         pieces = [
             partial(_move, *block, decay)
             for p, mean in self._pairs("update")
-            for block in blocks([mean, p.data.astype(mean.dtype, copy=False)], True)
+            for block in blocks([mean, p.data.astype(mean.dtype, copy=False)], compiled=True)
         ]
         self.updates += 1
         run_pieces(pieces, sum(mean.size for mean in self.averages.values()))

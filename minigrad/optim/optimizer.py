@@ -124,9 +124,9 @@ def tensors(caller: str, params: Any) -> list[Tensor]:
 
 
 def run_pieces(pieces: Sequence[Callable[[], None]], entries: int) -> None:
-    """Call functions that together update so many entries; threads share them if that is worth it.
+    """Call functions that update this many entries in total, on several threads if that is faster.
 
-    Threads share the loops of compiled functions instead. For few entries, waking a thread takes longer.
+    Compiled functions run one after another, because threads share the loop inside each of them.
     """
     run_in_parallel(pieces, worth=entries >= _BLOCK and not worth_compiling(_BLOCK))
 
@@ -134,8 +134,8 @@ def run_pieces(pieces: Sequence[Callable[[], None]], entries: int) -> None:
 def blocks(arrays: Sequence[Array], compiled: bool = False) -> Iterator[Sequence[Array]]:
     """Yield corresponding blocks of equally shaped arrays, as 1-d views; the whole arrays if they are not contiguous.
 
-    The arrays of a block stay in the processor's cache during a dozen NumPy calls. A loop that the compiler has made of
-    these calls (``compiled``) needs no blocks.
+    The arrays of a block stay in the processor's cache during a dozen NumPy calls. ``compiled`` says that the compiler,
+    if it is installed, makes one loop of these calls. Then there is one block, the whole arrays.
     """
     if (compiled and worth_compiling(_BLOCK)) or not all(a.flags.c_contiguous for a in arrays):
         yield arrays
@@ -331,7 +331,8 @@ class Optimizer:
                 pieces.append(partial(self._step_joined, options, self.steps[i], run, *self._join(run, options)))
             else:
                 work = partial(self._step_block, options, self.steps[i])
-                pieces += [partial(work, *block) for block in blocks([*run[0][1:], *self._state_of(i, options)], True)]
+                arrays = [*run[0][1:], *self._state_of(i, options)]
+                pieces += [partial(work, *block) for block in blocks(arrays, compiled=True)]
         if not pieces:
             warnings.warn(
                 f"{type(self).__name__}.step: no parameter has a gradient, so nothing changed. Call backward() after "

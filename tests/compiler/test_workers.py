@@ -167,7 +167,7 @@ def test_the_number_of_threads_changes_while_kernels_run(threads):
 
 
 def test_a_caller_that_waits_for_a_helper_stays_alone_for_a_while(threads):
-    """As if the helper had lost its processor for 50 ms: the next second belongs to the caller."""
+    """A helper that sleeps for 50 ms stands for one that lost its processor."""
     threads(2)
     began = threading.Event()
 

@@ -66,7 +66,7 @@ __all__ = [
 _WORTH_THREADS = 2**22  # multiplications in a step: below this, threads wait for each other
 _WORTH_PIECES = 2**18  # the same for the threads that share each step of a scan
 _NARROWEST = 16  # columns of a piece
-_FEW_ROWS = 16  # for each thread: below this, threads share columns
+_FEW_ROWS = 16  # rows for each thread: below this, threads share columns instead
 _WORTH_CUTTING = 2**22  # multiplications in all steps: below this, copying the rows takes as long as it saves
 
 Step: TypeAlias = Callable[[Group, int, Array, Array], None]
@@ -273,7 +273,7 @@ Operand: TypeAlias = "Array | tuple[Array, Array]"
 
 
 def scans(rows: int, Wh: Array, dtype: Any) -> bool:
-    """Return whether to compile a cell for so many rows: compiling pays, and OpenBLAS computes the products."""
+    """Return whether to compile a cell: machine code is faster for this many rows, and OpenBLAS multiplies."""
     return worth_compiling(rows * Wh.shape[1]) and blas.gemm(np.dtype(dtype)) is not None and not packs(Wh, dtype)
 
 
