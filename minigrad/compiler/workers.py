@@ -1,7 +1,7 @@
 """Threads that share compiled loops: they wait in machine code for the next one, and sleep when none comes.
 
-Waking a thread takes 50 to 100 µs, as long as a small loop. A thread that already waits in machine code begins within
-1 µs. So after each piece of a loop, the threads of :mod:`minigrad.runtime.threads` wait for another for up to
+Waking a thread takes 50 to 100 µs, as long as a small loop. A thread that already waits in machine code need not be
+woken. So after each piece of a loop, the threads of :mod:`minigrad.runtime.threads` wait for another for up to
 :data:`PATIENCE`, without the interpreter's lock, and offer their processor to all others meanwhile.
 
 A caller *deals* a loop as pieces 0 … count - 1: it publishes a *job*, and whoever is free takes the next piece, the
