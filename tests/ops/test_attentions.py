@@ -72,6 +72,7 @@ def test_attention_in_blocks(data):
     """A query, some of them, or some problems at a time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attention_scores, "_LARGEST", data.draw(st.sampled_from([1, 5, 20])))
+        patch.setattr(attention_scores, "_WORTH_THREADS", 1)
         check_primitive(mg.ops.attention, data.draw(CASES["attention"]))
 
 

@@ -22,6 +22,7 @@ __all__ = ["AttentionMask", "attend", "attend_back"]
 
 _LARGEST = 2**18  # scores in a block: a megabyte in float32, which stays in the processor's cache
 _CAUSAL = 128  # queries in a block, if they do not attend to keys after their own
+_WORTH_THREADS = 2**24  # multiplications, an exponential counted as 32, from which two threads are faster than one
 
 
 class AttentionMask(NamedTuple):
@@ -138,5 +139,6 @@ def _in_blocks(q: Array, k: Array, mask: AttentionMask, work: Callable[[slice, s
                 end = min(first + step, T)
                 work(stack, slice(first, end), min(S, end) if mask.causal else S)
 
-    parts = split(B, min(B, get_num_threads() if B * T * S > _LARGEST else 1))
+    multiplications = B * T * S * (2 * q.shape[2] + 32)  # with as many values as features
+    parts = split(B, min(B, get_num_threads() if multiplications >= _WORTH_THREADS else 1))
     run_in_parallel([partial(go_through, part) for part in parts])
