@@ -10,7 +10,10 @@ import numpy as np
 from benchmarks.job import Aim
 from benchmarks.results import Measured, Results, Row
 
-__all__ = ["NOISY", "Comparison", "Quartiles", "best_rate", "best_variant", "comparison", "geometric_mean", "quartiles"]
+__all__ = [
+    "NOISY", "Comparison", "Quartiles", "amdahl", "best_rate", "best_variant", "comparison", "geometric_mean",
+    "quartiles", "serial_share",
+]  # fmt: skip
 
 NOISY = 0.10
 """An interquartile range above this share of the median is too wide to tell."""
@@ -46,6 +49,26 @@ def geometric_mean(ratios: Sequence[float]) -> float:
     1.0
     """
     return float(np.exp(np.mean(np.log(ratios))))
+
+
+def serial_share(ratio: float, threads: int) -> float:
+    """Return the share of work that only one thread does, if ``threads`` take ``ratio`` times as long as one.
+
+    Source: A. Karp and H. Flatt, Measuring parallel processor performance (1990).
+
+    >>> serial_share(0.5, 2), serial_share(0.75, 2)
+    (0.0, 0.5)
+    """
+    return (ratio - 1 / threads) / (1 - 1 / threads)
+
+
+def amdahl(share: float, cores: int) -> float:
+    """Return how many times as fast as one so many cores are, if a share of the work is serial (Amdahl's law).
+
+    >>> amdahl(0.5, 8).__round__(2)
+    1.78
+    """
+    return 1 / (share + (1 - share) / cores)
 
 
 def best_variant(variants: Sequence[Measured]) -> Measured | None:

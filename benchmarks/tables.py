@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.figures import Comparison, best_rate, comparison, geometric_mean, quartiles
+from benchmarks.figures import Comparison, amdahl, best_rate, comparison, geometric_mean, quartiles, serial_share
 from benchmarks.results import Measured, Results, Row
 
 __all__ = ["amount", "markdown", "summary"]
@@ -58,6 +58,7 @@ def _job(results: Results, job: str) -> Iterator[str]:
         yield "| " + " | ".join(cells[i] for i in kept) + " |"
     notes = [row.note for row in rows if row.note]
     notes += _means(rows)
+    notes += _scaling(rows)
     notes += [f"{row.case}, {row.threads} thread{'s' * (row.threads > 1)}: {p}" for row in rows for p in _problems(row)]
     notes += [
         f"{row.case}, {row.threads} thread{'s' * (row.threads > 1)}, beside {c.peer}: too noisy to tell: "
@@ -78,6 +79,18 @@ def _means(rows: list[Row]) -> Iterator[str]:
             ratios = [c.relation.median for c in compared if c.peer == peer]
             if len(ratios) > 1:
                 yield f"{group}, geometric mean of {len(ratios)} ratios to {peer}: **{geometric_mean(ratios):.2f}**"
+
+
+def _scaling(rows: list[Row]) -> Iterator[str]:
+    """Yield what other threads gain in each case of this job, and what eight cores would."""
+    times = {(row.case, row.threads): quartiles(row.ours.values).median
+             for row in rows if row.ours.values and row.unit == "s" and not row.group}  # fmt: skip
+    for (case, n), seconds in times.items():
+        if n > 1 and (case, 1) in times:
+            ratio = seconds / times[case, 1]
+            share = max(serial_share(ratio, n), 0)
+            gain = f"; by Amdahl's law, 8 cores gain a factor of {amdahl(share, 8):.1f}" if share < 1 else ""
+            yield f"{case}: {n} threads take {ratio:.2f} times as long as one: a share of {share:.2f} is serial{gain}"
 
 
 def _lines(results: Results, row: Row) -> Iterator[list[str]]:

@@ -109,6 +109,14 @@ def test_a_group_has_the_geometric_mean_of_its_ratios():
     assert "geometric mean" not in markdown(Results({}, 1.0, [*rows[:1], row()]))
 
 
+def test_the_table_says_what_more_cores_would_gain():
+    one, two = row(ours=[4.0]), row(ours=[3.0])
+    one.threads = 1
+    text = markdown(Results({}, 1.0, [one, two]))
+    assert "- a case: 2 threads take 0.75 times as long as one: a share of 0.50 is serial" in text
+    assert "8 cores gain a factor of 1.8" in text
+
+
 def test_the_table_says_what_was_noisy():
     text = markdown(Results({}, 1.0, [row(reference=[1.0, 2.0, 3.0])]))
     assert "too noisy to tell: the interquartile range of the reference product is 50%" in text
